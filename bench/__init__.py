@@ -1,0 +1,1 @@
+"""One program per promise: prints rates, ratios and memory, judges nothing."""

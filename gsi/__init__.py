@@ -1,0 +1,1 @@
+"""Who is calling: credentials, proxy certificates, chain verification, delegation, authorization."""

@@ -1,0 +1,1 @@
+"""HTTP over GSI: the pre-forked TLS server that hands (request, peer) to an application, and the client session."""

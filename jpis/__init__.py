@@ -1,0 +1,1 @@
+"""Job Provenance Index Server: makes selected attributes of jobs searchable."""

@@ -1,0 +1,1 @@
+"""Engines, transactions, bulk writes and migrations on SQLite and MySQL/MariaDB."""

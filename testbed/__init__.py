@@ -1,0 +1,1 @@
+"""A whole grid in one folder: throwaway CA, credentials, configuration, all services."""

@@ -1,0 +1,1 @@
+"""Workload Management: from a job description to a process that runs."""

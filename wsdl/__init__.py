@@ -1,0 +1,1 @@
+"""The contracts: one WSDL per service, the single source of truth for every SOAP byte."""
