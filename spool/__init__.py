@@ -1,0 +1,1 @@
+"""Durable queues of files: maildir (LB to JP), job directory (WMS), event files (loggers)."""
