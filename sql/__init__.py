@@ -1,1 +1,31 @@
-"""Engines, transactions, bulk writes and migrations on SQLite and MySQL/MariaDB."""
+"""Engines, transactions, bulk writes and migrations on SQLite and MySQL/MariaDB.
+
+One way in for every service::
+
+    engine = sql.engine("sqlite:////var/lib/glite/jpps.db")   # after fork, once per process
+    sql.migrate(engine, "jpps")
+    with sql.write(engine) as conn:                            # durable when the block has ended
+        conn.execute(...)
+"""
+
+from sql.bulk import insert_new, upsert
+from sql.engines import DatabaseUrlError, engine
+from sql.migrations import migrate
+from sql.transactions import read, transact, write
+from sql.types import Blob, Key32, LongText, Text255, UtcDateTime
+
+__all__ = [
+    "Blob",
+    "DatabaseUrlError",
+    "Key32",
+    "LongText",
+    "Text255",
+    "UtcDateTime",
+    "engine",
+    "insert_new",
+    "migrate",
+    "read",
+    "transact",
+    "upsert",
+    "write",
+]

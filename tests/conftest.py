@@ -1,1 +1,28 @@
 """Fixtures shared by all tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import mariadb
+import pytest
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[mariadb.Server]:
+    """One MariaDB server for the whole run."""
+    if not mariadb.available():
+        pytest.fail("mariadb-server is not installed; run `make test`, which installs it")
+    with mariadb.Server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("mariadb", marks=pytest.mark.mariadb)])
+def db_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a fresh, empty database: every test that takes it runs on SQLite and on MariaDB."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'test.db'}"
+        return
+    server: mariadb.Server = request.getfixturevalue("mariadb_server")
+    url = server.new_database()
+    yield url
+    server.drop(url)

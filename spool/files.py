@@ -1,0 +1,34 @@
+"""Files that are whole and on disk, or not there at all."""
+
+import os
+import secrets
+from pathlib import Path
+
+
+def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Write `data` to `path` so that after a power cut the file is either the old one or the whole new one."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    try:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode), "wb") as file:
+            os.fchmod(file.fileno(), mode)  # the umask shall not decide
+            file.write(data)
+            sync(file.fileno())
+        os.rename(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def sync(descriptor: int) -> None:
+    """Wait until the file's bytes are on disk."""
+    os.fsync(descriptor)
+
+
+def sync_directory(path: Path) -> None:
+    """Wait until the names in the directory are on disk: a rename alone does not promise that."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
