@@ -1,0 +1,85 @@
+"""All event types, and the event itself.
+
+``EVENTS`` maps the name of a type to its description; ``find_type`` ignores case as the original does. An ``Event`` is
+a plain record: the common fields as attributes, the specific ones by name in ``fields``. A field that is unset is not in
+``fields``; a number equal to its null is unset (lb.md 2.1).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
+
+from lb.model.catalogue import COMMON, LEVELS, SOURCES, EventType, Field, Kind
+from lb.model.families.batch import CONDOR, PBS
+from lb.model.families.cream import CREAM
+from lb.model.families.glite import GLITE
+from lb.model.families.transfer import TRANSFER
+from lb.model.families.virtual import VIRTUAL_MACHINE
+from lb.model.jobid import JobId
+from lb.model.times import Timestamp
+
+__all__ = ["COMMON", "EVENTS", "LEVELS", "SOURCES", "Event", "EventType", "Field", "Kind", "find_type"]
+
+EVENTS: Final[Mapping[str, EventType]] = MappingProxyType(
+    {kind.name: kind for kind in (*GLITE, *PBS, *CONDOR, *CREAM, *TRANSFER, *VIRTUAL_MACHINE)}
+)
+"""Every event type by name, in the order of codes."""
+
+EVENTS_BY_CODE: Final[Mapping[int, EventType]] = MappingProxyType({kind.code: kind for kind in EVENTS.values()})
+
+_BY_UPPER = {name.upper(): kind for name, kind in EVENTS.items()}
+
+# Flags of DG.PRIORITY (lb.md 2.2).
+ASYNC = 0
+SYNC_COMPAT = 1
+SYNC = 2
+LOCAL = 4
+PROXY = 8
+DIRECT = 16
+INTERNAL = 32
+EXCLUSIVE = 64
+FILE = 128
+
+
+def find_type(name: str) -> EventType | None:
+    """The type of that name in any case, or None."""
+    return EVENTS.get(name) or _BY_UPPER.get(name.upper())
+
+
+NO_JOB: Final = JobId("", 0, "")
+"""Stands in ``Event.jobid`` when the line named none (incomplete lines only)."""
+
+
+@dataclass(slots=True)
+class Event:
+    """One event. To be treated as immutable; it is not frozen only because so many of them are made.
+
+    ``timestamp``, ``arrived``: (seconds, microseconds) UTC. ``level``: a name of ``LEVELS`` or None. ``source``: a name
+    of ``SOURCES``. ``src_instance``: empty when there is none. ``fields``: the specific fields that are set.
+    ``missing``: ULM names of the required fields that an incomplete line did not hold (``ulm.parse`` with
+    ``complete=False``); the attributes of those have no meaning.
+    """
+
+    type: EventType
+    timestamp: Timestamp
+    host: str
+    level: str | None
+    priority: int
+    jobid: JobId
+    seqcode: str
+    user: str
+    source: str
+    src_instance: str = ""
+    fields: dict[str, Any] = field(default_factory=dict)
+    arrived: Timestamp | None = None
+    missing: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Name of the event type."""
+        return self.type.name
+
+    def get(self, name: str) -> Any:
+        """Value of a specific field, None when it is unset."""
+        return self.fields.get(name)

@@ -1,0 +1,61 @@
+"""Moments as ``(seconds, microseconds)`` since 1970 UTC, the form every event and status uses, and their texts.
+
+The date of an event line is ``YYYYMMDDHHMMSS.uuuuuu`` (lb.md 2.1). The original reads it with fixed widths and lets the
+calendar carry what overflows (``simple-refused-0041`` of the oracle: day 30 of February, hour 99); so does
+``parse_date``.
+"""
+
+import calendar
+import re
+from datetime import UTC, datetime
+from functools import lru_cache
+
+Timestamp = tuple[int, int]
+"""Whole seconds since the epoch (UTC) and microseconds 0..999999."""
+
+_DATE = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})(?:\.([0-9]{1,6})[0-9]*)?")
+
+
+def parse_date(text: str) -> Timestamp:
+    """Read a ULM date; the fraction is a number of microseconds, not a decimal fraction. ``ValueError`` otherwise."""
+    match = _DATE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"not a date (YYYYMMDDHHMMSS.uuuuuu): {text[:40]!r}")
+    year, month, day, hour, minute, second, fraction = match.groups()
+    midnight = _midnight(year, month, day)
+    return midnight + int(hour) * 3600 + int(minute) * 60 + int(second), int(fraction or 0)
+
+
+@lru_cache(maxsize=256)
+def _midnight(year: str, month: str, day: str) -> int:
+    months = int(year) * 12 + int(month) - 1
+    if not 12 <= months < 12 * 9999:
+        raise ValueError(f"year {year} is out of range")
+    return calendar.timegm((months // 12, months % 12 + 1, 1, 0, 0, 0)) + (int(day) - 1) * 86400
+
+
+def format_date(moment: Timestamp) -> str:
+    """``YYYYMMDDHHMMSS.uuuuuu``."""
+    return f"{_calendar(moment[0])}.{moment[1]:06d}"
+
+
+@lru_cache(maxsize=1024)
+def _calendar(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y%m%d%H%M%S")
+
+
+def from_datetime(moment: datetime) -> Timestamp:
+    """From an aware datetime; a naive one is an error."""
+    if moment.tzinfo is None:
+        raise ValueError("a datetime without a time zone")
+    return calendar.timegm(moment.utctimetuple()), moment.microsecond
+
+
+def to_datetime(moment: Timestamp) -> datetime:
+    """Aware, in UTC."""
+    return datetime.fromtimestamp(moment[0], UTC).replace(microsecond=moment[1])
+
+
+def format_seconds(moment: Timestamp) -> str:
+    """``sec.uuuuuu``, the form of the native protocol (lb.md 4.3)."""
+    return f"{moment[0]}.{moment[1]:06d}"
