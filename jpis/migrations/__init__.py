@@ -1,0 +1,1 @@
+"""Versions of the fixed tables; run by sql.migrate."""
