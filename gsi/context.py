@@ -1,0 +1,124 @@
+"""TLS contexts: the server's with pyOpenSSL (it gives the verified chain), the client's with the standard library."""
+
+import os
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from OpenSSL import SSL, crypto
+
+from gsi.credential import Credential
+from gsi.errors import CredentialError
+from gsi.verify import MAX_CHAIN_LENGTH
+
+_SESSION_ID_CONTEXT = b"glite"
+
+
+def server_context(credential: Credential, ca_dir: Path, *, allow_anonymous: bool = False) -> SSL.Context:
+    """Return the context of a server that wants to know who calls.
+
+    TLS 1.2 and 1.3. allow_anonymous: let clients without a certificate in (the peer is then None).
+    Session resumption is off: a resumed session has an empty chain and nothing is verified again (stack.md 3).
+    Raises CredentialError.
+    """
+    _check_ca_directory(ca_dir)
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION)
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_session_id(_SESSION_ID_CONTEXT)
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)  # 34 KB less for each idle connection
+    context.use_certificate(credential.certificate)
+    for issuer in credential.chain:
+        context.add_extra_chain_cert(issuer)
+    context.use_privatekey(credential.key)
+    context.load_verify_locations(None, str(ca_dir))
+    store = context.get_cert_store()
+    if store is None:
+        raise CredentialError("OpenSSL gave no certificate store")
+    store.set_flags(crypto.X509StoreFlags.ALLOW_PROXY_CERTS)
+    mode = SSL.VERIFY_PEER if allow_anonymous else SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT
+    context.set_verify(mode, _note_refusal)
+    context.set_verify_depth(MAX_CHAIN_LENGTH)
+    return context
+
+
+def refusal(connection: SSL.Connection) -> str | None:
+    """Why OpenSSL refused the peer's certificate during the handshake; None when it did not."""
+    reason = connection.get_app_data()
+    return reason if isinstance(reason, str) else None
+
+
+def client_ssl_context(credential: Credential | None, ca_dir: Path) -> ssl.SSLContext:
+    """Return the context of a client: the server's chain and name are checked, a proxy is presented with its chain.
+
+    credential: None for an anonymous client. Raises CredentialError.
+    """
+    _check_ca_directory(ca_dir)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_flags |= ssl.VerifyFlags.VERIFY_ALLOW_PROXY_CERTS
+    context.load_verify_locations(capath=str(ca_dir))
+    if credential is not None:
+        with _as_file(credential.to_pem()) as path:
+            context.load_cert_chain(path)
+    return context
+
+
+def _note_refusal(connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int) -> bool:
+    """Keep OpenSSL's reason for the log: the exception of the handshake does not carry it."""
+    if not ok and connection.get_app_data() is None:
+        text = crypto.X509.to_cryptography(certificate).subject.rfc4514_string()
+        connection.set_app_data(f"{_error_text(error)}, depth {depth}: {text}")
+    return bool(ok)
+
+
+def _error_text(error: int) -> str:
+    return _ERRORS.get(error, f"certificate verification error {error}")
+
+
+#: Texts for the numbers of X509_V_ERR_* that a caller meets in practice.
+_ERRORS = {
+    2: "unknown CA",
+    3: "no certificate revocation list",
+    7: "bad signature",
+    9: "not yet valid",
+    10: "expired",
+    12: "certificate revocation list expired",
+    18: "self-signed certificate",
+    19: "unknown CA (self-signed)",
+    20: "unknown CA",
+    21: "unknown CA (only one certificate)",
+    22: "chain too long",
+    23: "revoked",
+    24: "the issuer is no CA",
+    25: "path length exceeded",
+    26: "not meant for a TLS client",
+    34: "unknown critical extension",
+    37: "the issuer may not sign certificates",
+    38: "path length of a proxy exceeded",
+    39: "the issuer may not make proxies",
+    40: "proxies are not allowed",
+    66: "key too small",
+    67: "CA key too small",
+    68: "hash algorithm too weak",
+    73: "the subject of a proxy is not its issuer's subject and one CN",
+}
+
+
+def _check_ca_directory(ca_dir: Path) -> None:
+    if not ca_dir.is_dir():
+        raise CredentialError(f"the CA directory {ca_dir} does not exist; set X509_CERT_DIR or install the CAs there")
+
+
+@contextmanager
+def _as_file(octets: bytes) -> Iterator[str]:
+    """A path for a library that reads keys only from files: the file lives in memory, without a name."""
+    descriptor = os.memfd_create("credential", os.MFD_CLOEXEC)
+    try:
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(octets)
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)

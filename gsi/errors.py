@@ -1,0 +1,33 @@
+"""The errors of this package. One root, so that a caller can catch them all."""
+
+import errno
+
+
+class GsiError(Exception):
+    """Anything that went wrong with credentials, verification, delegation or authorization."""
+
+
+class CredentialError(GsiError):
+    """A credential (certificate, key, proxy, CA directory) cannot be used; the message says what to do."""
+
+
+class VerificationError(GsiError):
+    """The certificates of a peer do not prove an identity.
+
+    step: number of the check in gsi.verify that refused, 0 when OpenSSL did; reason: one sentence.
+    """
+
+    def __init__(self, step: int, reason: str) -> None:
+        super().__init__(f"{reason} (check {step})" if step else reason)
+        self.step = step
+        self.reason = reason
+
+
+class DelegationError(GsiError):
+    """A delegation operation was refused; the message is fit for the client's eyes."""
+
+
+class NotAuthorized(GsiError):
+    """The peer is known, but may not do this."""
+
+    errno = errno.EPERM
