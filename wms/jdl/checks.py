@@ -234,8 +234,8 @@ def _data(jdl: Jdl) -> Problems:
         message = "InputData and DataRequirements exclude each other"
         yield jdl.error(JdlKind.GROUP, "DataRequirements", message)
     if (names or needs) and not jdl.strings("DataAccessProtocol"):
-        message = "InputData or DataRequirements need DataAccessProtocol"
-        yield jdl.error(JdlKind.GROUP, "DataAccessProtocol", message)
+        message = "DataAccessProtocol is needed with it"
+        yield jdl.error(JdlKind.GROUP, "InputData" if names else "DataRequirements", message)
     yield from _members(jdl, "DataRequirements", ("InputData", "DataCatalogType"))
     yield from _members(jdl, "OutputData", ("OutputFile",))
     for output in jdl.items("OutputData"):
