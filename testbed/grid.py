@@ -1,0 +1,153 @@
+"""Bring a grid up and down."""
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from gsi.credential import Credential
+from gsi.proxy import create_proxy
+from httpg.client import session
+from testbed import ca, configuration, process
+from testbed.layout import HOST, Layout
+from testbed.services import SERVICES, Service
+
+__all__ = ["SERVICES", "NotUp", "down", "new_proxy", "start_service", "status", "up"]
+
+START_TIMEOUT_S = 90.0
+PROXY_LIFETIME = timedelta(hours=12)
+#: A proxy with less than this left is renewed by `up`.
+PROXY_MARGIN = timedelta(hours=1)
+#: How long one question to a starting service may take, in seconds.
+PROBE_TIMEOUT_S = 5.0
+
+
+class NotUp(Exception):
+    """A service does not start or does not answer; the message names it and its log."""
+
+
+def up(grid: Layout, say: Callable[[str], None] = lambda text: None) -> None:
+    """Make what is missing, start what does not run, wait until all answers. Raises NotUp."""
+    configuration.make_directories(grid)
+    credentials(grid)
+    _check_ports(grid)
+    configuration.make_databases(grid)
+    host, user = Credential.load_pair(grid.host_cert, grid.host_key), Credential.load(grid.user_proxy)
+    configuration.write(grid, host.dn, user.dn, str(Path(sys.executable).parent))
+    grid.save()
+    started = [service for service in SERVICES if start_service(grid, service)]
+    for service in SERVICES:
+        wait_for(grid, service)
+        if service in started:
+            say(f"  {service.name} is up" + (f" at {grid.url(service.port)}" if service.port else ""))
+
+
+def down(grid: Layout) -> None:
+    """Stop all services; harmless when none runs."""
+    for service in reversed(SERVICES):
+        if (running := process.find(_mark(grid, service))) is not None:
+            process.stop([running])
+        _mark(grid, service).unlink(missing_ok=True)
+
+
+def status(grid: Layout) -> dict[str, dict[str, Any]]:
+    """For each service: `state` (running, not answering, stopped), `pid`, `url`, `log`."""
+    found: dict[str, dict[str, Any]] = {}
+    for service in SERVICES:
+        running = process.find(_mark(grid, service))
+        state = "stopped"
+        if running is not None:
+            state = "running" if answers(grid, service) else "not answering"
+        found[service.name] = {
+            "state": state, "pid": running.pid if running else None,
+            "url": grid.url(service.port) if service.port else None, "log": str(grid.log(service.name)),
+        }
+    return found
+
+
+def credentials(grid: Layout) -> None:
+    """Make the CA, the host's and the user's credential once, and a fresh proxy when the old one ends soon."""
+    if not grid.user_key.exists():
+        ca.make_grid(grid)
+    try:
+        left = Credential.load(grid.user_proxy).not_after - datetime.now(UTC)
+    except (OSError, ValueError):
+        left = timedelta(0)
+    if left < PROXY_MARGIN:
+        new_proxy(grid, PROXY_LIFETIME)
+
+
+def new_proxy(grid: Layout, lifetime: timedelta, limited: bool = False) -> Credential:
+    """Make a new proxy of the user and return it."""
+    user = Credential.load_pair(grid.user_cert, grid.user_key)
+    made = create_proxy(user, lifetime, limited=limited)
+    made.save(grid.user_proxy)
+    return made
+
+
+def start_service(grid: Layout, service: Service) -> bool:
+    """Start a service unless it runs already; True when it was started."""
+    mark = _mark(grid, service)
+    if process.find(mark) is not None:
+        return False
+    environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "X509_CERT_DIR": str(grid.ca_dir),
+                   "HOME": os.environ.get("HOME", "/"), "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
+    process.start(service.command(grid), grid.log(service.name), mark, environment)
+    return True
+
+
+def wait_for(grid: Layout, service: Service) -> None:
+    """Wait until the service answers. Raises NotUp with the end of its log."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if process.find(_mark(grid, service)) is None:
+            raise NotUp(f"{service.name} stopped right after its start:\n{_tail(grid, service)}")
+        if answers(grid, service):
+            return
+        time.sleep(0.1)
+    raise NotUp(f"{service.name} does not answer within {START_TIMEOUT_S:.0f} s:\n{_tail(grid, service)}")
+
+
+def answers(grid: Layout, service: Service) -> bool:
+    """True when the service completes a TLS handshake with the user's proxy and answers HTTP."""
+    if service.port is None:
+        return process.find(_mark(grid, service)) is not None
+    try:
+        with session(Credential.load(grid.user_proxy), grid.ca_dir, timeout=PROBE_TIMEOUT_S) as connection:
+            return connection.get(grid.url(service.port, "/?wsdl")).status_code < 500
+    except requests.RequestException:
+        return False
+
+
+def _check_ports(grid: Layout) -> None:
+    """A port held by somebody else is told before anything is started."""
+    ours = {service.port for service in SERVICES if process.find(_mark(grid, service)) is not None}
+    if "lb_ws" in ours:
+        ours |= {"lb", "lb_store"}
+    for name, port in grid.ports.items():
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                if name not in ours:
+                    probe.bind((HOST, port))
+            except OSError:
+                raise NotUp(
+                    f"port {port} ({name}) is in use; stop what uses it, or choose others: "
+                    f"glite-testbed up NEWDIR --base-port 19000"
+                ) from None
+
+
+def _mark(grid: Layout, service: Service) -> Path:
+    return grid.root / "run" / f"{service.name}.json"
+
+
+def _tail(grid: Layout, service: Service) -> str:
+    log = grid.log(service.name)
+    lines = log.read_text(errors="replace").splitlines()[-15:] if log.exists() else []
+    return "\n".join([*lines, f"(log: {log})"])

@@ -1,0 +1,126 @@
+"""glite-testbed: a whole grid in one folder, on 127.0.0.1, without root and without system services."""
+
+import json
+import logging
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from gsi.errors import GsiError
+from sql.engines import DatabaseUrlError
+from testbed import grid as grids
+from testbed.layout import Choices, Layout, NotAGrid
+
+EPILOG = """\b
+Examples:
+  glite-testbed up mygrid && . mygrid/env.sh     make and start a grid, use it
+  glite-testbed up mygrid --base-port 19000      on other ports than the usual ones
+  glite-testbed up mygrid --db mysql://user:pw@localhost/grid?unix_socket=/run/mysqld/mysqld.sock
+  glite-testbed status mygrid
+  glite-testbed logs mygrid lb
+  glite-testbed down mygrid
+"""
+
+FOLDER = click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+
+
+@click.group(epilog=EPILOG)
+@click.version_option(package_name="glite-py", prog_name="glite-testbed")
+def command() -> None:
+    """Make, start and stop a whole grid in one folder."""
+
+
+@command.command()
+@FOLDER
+@click.option("--base-port", type=click.IntRange(1024, 65500), help="Use the ports from here on.")
+@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Processes of each server.")
+@click.option("--db", metavar="URL", help="MySQL/MariaDB server and database prefix, instead of SQLite files.")
+def up(directory: Path, base_port: int | None, workers: int, db: str | None) -> None:
+    """Make the grid in DIR if it is not there, start what does not run, return when every service answers."""
+    try:
+        grid = Layout.load(directory)
+    except NotAGrid:
+        grid = Layout(directory.resolve(), Choices(base_port, workers, db))
+    grids.up(grid, say=click.echo)
+    click.echo(f"The grid is up. To use it:  . {grid.root}/env.sh")
+
+
+@command.command()
+@FOLDER
+def down(directory: Path) -> None:
+    """Stop all services of the grid; its data stay."""
+    grids.down(Layout.load(directory))
+    click.echo("All services have stopped.")
+
+
+@command.command()
+@FOLDER
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
+def status(directory: Path, as_json: bool) -> None:
+    """Tell which services run and answer; exit code 1 when one does not."""
+    grid = Layout.load(directory)
+    found = grids.status(grid)
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+    else:
+        for name, state in found.items():
+            click.echo(f"{name:<18}{state['state']:<12}{state.get('url') or ''}")
+    if any(state["state"] != "running" for state in found.values()):
+        sys.exit(1)
+
+
+@command.command()
+@FOLDER
+def env(directory: Path) -> None:
+    """Print the settings of a user's shell: eval "$(glite-testbed env DIR)"."""
+    click.echo((Layout.load(directory).root / "env.sh").read_text(), nl=False)
+
+
+@command.command()
+@FOLDER
+@click.argument("service", required=False)
+@click.option("-n", "--lines", default=20, show_default=True, help="How many lines of each log.")
+def logs(directory: Path, service: str | None, lines: int) -> None:
+    """Print the last lines of the logs, or of one SERVICE."""
+    grid = Layout.load(directory)
+    known = [found.name for found in grids.SERVICES]
+    if service and service not in known:
+        raise click.UsageError(f"no service {service}; there are {', '.join(known)}")
+    for name in [service] if service else known:
+        path = grid.log(name)
+        click.echo(f"==> {path} <==")
+        if path.exists():
+            click.echo("\n".join(path.read_text(errors="replace").splitlines()[-lines:]))
+
+
+@command.command()
+@FOLDER
+@click.option("--hours", default=12.0, show_default=True, help="How long the proxy is valid.")
+@click.option("--limited", is_flag=True, help="Make a limited proxy.")
+def proxy(directory: Path, hours: float, limited: bool) -> None:
+    """Make a new proxy of the user."""
+    grid = Layout.load(directory)
+    made = grids.new_proxy(grid, timedelta(hours=hours), limited=limited)
+    click.echo(f"{grid.user_proxy}: {made.dn}, valid until {made.not_after:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def main() -> None:
+    """Entry point."""
+    logging.basicConfig(level=os.environ.get("GLITE_LOG_LEVEL", "WARNING"), format="%(levelname)s %(message)s")
+    try:
+        command(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except (NotAGrid, grids.NotUp, DatabaseUrlError, GsiError) as error:
+        click.echo(f"glite-testbed: {error}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

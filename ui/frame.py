@@ -1,0 +1,121 @@
+"""What all commands share: how they start, how they fail, how they print (wms.md 6.1, 6.4).
+
+Exit codes: 0 success, also "no match"; 1 an exception, a failed item or the answer "no"; 255 wrong usage.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+import requests
+
+from gsi.errors import GsiError
+from soap.client import TransportError
+from soap.faults import Fault, PosixFault
+
+EXIT_FAILED = 1
+EXIT_USAGE = 255
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class UiError(Exception):
+    """The command cannot go on. `name` is the heading, the text says what happened and what to do."""
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(text)
+        self.name = name
+
+
+def run(command: click.Command) -> NoReturn:
+    """Run a command and leave with its exit code; every error ends as two lines on stderr."""
+    try:
+        code = command.main(standalone_mode=False)
+    except click.UsageError as error:
+        error.show()
+        sys.exit(EXIT_USAGE)
+    except click.exceptions.Abort:
+        fail("Interrupted", "the command was interrupted; nothing more was done")
+    except UiError as error:
+        fail(error.name, str(error))
+    except Fault as error:
+        fail("Operation refused by the server", describe(error))
+    except (TransportError, requests.RequestException) as error:
+        fail("No connection", f"{error}; check the address, the network and that the service is up")
+    except GsiError as error:
+        fail("Credentials", f"{error}; make a proxy with voms-proxy-init or grid-proxy-init, or set X509_USER_PROXY")
+    except OSError as error:
+        fail("File", f"{error.strerror or error}: {error.filename or ''}")
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def fail(name: str, text: str) -> NoReturn:
+    """Print the error and leave with exit code 1."""
+    click.echo(f"\nError - {name}\n{text}\n", err=True)
+    sys.exit(EXIT_FAILED)
+
+
+def warn(text: str) -> None:
+    """Print a warning on stderr."""
+    click.echo(f"Warning - {text}", err=True)
+
+
+def describe(fault: Fault) -> str:
+    """The fault in words: each level of the chain on a line of its own, two more blanks per level (jp.md 1.7)."""
+    if not isinstance(fault, PosixFault):
+        return fault.faultstring
+    lines = []
+    level: PosixFault | None = fault
+    while level is not None:
+        detail = f" ({level.description})" if level.description else ""
+        lines.append("  " * len(lines) + f"{level.text}{detail}")
+        level = level.reason
+    return "\n".join(lines)
+
+
+def stripe(title: str, width: int) -> str:
+    """A line of `=` with the title in its middle."""
+    return f" {title} ".center(width, "=")
+
+
+def print_json(value: Any, pretty: bool = True) -> None:
+    """Print a JSON document on stdout."""
+    click.echo(json.dumps(value, indent=2 if pretty else None))
+
+
+def read_jobids(path: Path) -> list[str]:
+    """The job ids of a file as `glite-wms-job-submit -o` writes it: one a line, `#` begins a comment."""
+    ids = [line.strip() for line in path.read_text().splitlines()]
+    found = [line for line in ids if line and not line.startswith("#")]
+    if not found:
+        raise UiError("Wrong Input", f"{path} holds no job identifier")
+    return found
+
+
+def jobids_of(arguments: tuple[str, ...], input_file: Path | None) -> list[str]:
+    """Job ids given on the command line or in a file; at least one is needed."""
+    ids = [*arguments, *(read_jobids(input_file) if input_file else [])]
+    if not ids:
+        raise click.UsageError("give a job identifier, or a file of them with -i")
+    return ids
+
+
+def common_options(command: F) -> F:
+    """--debug, --noint and --version, which every command has."""
+    debug = click.option("--debug", is_flag=True, callback=_debug, expose_value=False, help="Say what happens.")
+    return click.version_option(package_name="glite-py", prog_name="glite-py")(debug(command))
+
+
+def output_options(command: F) -> F:
+    """--json and --pretty-print."""
+    command = click.option("--pretty-print", is_flag=True, help="With --json: indent the document.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print a JSON document instead of text.")(command)
+
+
+def _debug(_context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value:
+        logging.basicConfig(level=logging.DEBUG, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
