@@ -66,7 +66,7 @@ def test_brackets_comments_and_empty_statements_are_optional() -> None:
         ("a = 10Kx", 1, 5, "a", "malformed number"),
         ("a = 1 # not here", 1, 7, "a", "line of its own"),
         ('a = 1;\nb = "open', 2, 5, "b", "never closed"),
-        ("a = 1; /* open", 1, 8, "", "never closed"),
+        ("a = 1; /* open", 1, 8, "a", "never closed"),
         ("error = 1", 1, 1, "", "reserved"),
         ("a = ;", 1, 5, "a", "a value"),
         ("a = x ? 1;", 1, 10, "a", "':'"),
