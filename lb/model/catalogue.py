@@ -1,7 +1,8 @@
 """The vocabulary of the event catalogue: kinds of values, fields, event types, and the fields common to all events.
 
 The tables themselves are in ``lb.model.families``, one module per family, put together in ``lb.model.events``.
-Everything that must know a field (the ULM parser and writer, the web service types, the documentation) reads it from there.
+Everything that must know a field (the ULM parser and writer, the web service types, the documentation) reads it from
+there.
 
 Positions matter: the code of a type is the base of its family plus its place in the table, the number of an enumeration
 value is its place from the field's ``base`` (lb.md 2.4).
@@ -62,6 +63,9 @@ SOURCE_CODES = {name: code for code, name in enumerate(SOURCES, 1)}
 SOURCE_BY_NAME = {name.lower(): name for name in SOURCES}
 """Look-up of a source without regard to case."""
 
+SOURCE_ON_WS = {"JobController": "JobSubmission", "PBSMomSuperior": "PBSsMom"}
+"""The two sources that the web service spells differently (lb.md 2.3)."""
+
 LEVELS: tuple[str, ...] = (
     "EMERGENCY",
     "ALERT",
@@ -77,6 +81,12 @@ LEVELS: tuple[str, ...] = (
 """Levels of an event in the order of their codes from 1; 0 is undefined (lb.md 2.1). Producers use SYSTEM."""
 
 LEVEL_CODES = {name: code for code, name in enumerate(LEVELS, 1)}
+
+
+def ws_name(name: str) -> str:
+    """Name on the web service: each ``_x`` becomes ``X`` (lb.md 6), so parent_job is parentJob."""
+    head, *tail = name.split("_")
+    return head + "".join(part[:1].upper() + part[1:] for part in tail)
 
 
 @dataclass(frozen=True, slots=True)

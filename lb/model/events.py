@@ -1,8 +1,8 @@
 """All event types, and the event itself.
 
 ``EVENTS`` maps the name of a type to its description; ``find_type`` ignores case as the original does. An ``Event`` is
-a plain record: the common fields as attributes, the specific ones by name in ``fields``. A field that is unset is not in
-``fields``; a number equal to its null is unset (lb.md 2.1).
+a plain record: the common fields as attributes, the specific ones by name in ``fields``. A field that is unset is not
+in ``fields``; a number equal to its null is unset (lb.md 2.1).
 """
 
 from collections.abc import Mapping

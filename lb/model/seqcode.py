@@ -2,8 +2,8 @@
 
 Three forms exist. The usual one has nine counters, one per component of the middleware; the last, ``LBS``, is absent
 in old lines and counts as 0. PBS jobs have five counters. Condor jobs have a time, a position in a log, an event code
-and a letter for the daemon. ``compare`` decides by what the two texts hold, as the original does, and never fails: a code it
-cannot read counts as smaller when it stands left and as larger when it stands right of a readable one.
+and a letter for the daemon. ``compare`` decides by what the two texts hold, as the original does, and never fails: a
+code it cannot read counts as smaller when it stands left and as larger when it stands right of a readable one.
 """
 
 import re

@@ -1,0 +1,82 @@
+"""The LB contract files: made from the tables, loadable by zeep and gSOAP, true to what the original sends."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import zeep
+from lxml import etree
+
+from lb.model import wsdl
+from lb.model.events import EVENTS
+from lb.model.wsdl_tables import OPERATIONS
+from shared import ROOT, SHARED, needs_shared
+
+WSDL = ROOT / "wsdl"
+XSD = "{http://www.w3.org/2001/XMLSchema}"
+CAPTURES = SHARED / "captures" / "lb-native"
+
+
+@pytest.mark.parametrize("name", sorted(wsdl.FILES))
+def test_files_are_what_the_tables_say(name: str) -> None:
+    assert (WSDL / name).read_text(encoding="utf-8") == wsdl.FILES[name](), "run: python -m lb.model.wsdl wsdl"
+
+
+def test_zeep_loads_all_operations() -> None:
+    client = zeep.Client(str(WSDL / "LB.wsdl"))  # type: ignore[no-untyped-call]
+    assert set(client.service._operations) == {operation.name for operation in OPERATIONS}
+    assert len(OPERATIONS) == 12
+
+
+def test_every_event_type_has_its_element() -> None:
+    tree = etree.parse(str(WSDL / "LBTypes.wsdl"))
+    choice = tree.find(f".//{XSD}complexType[@name='event']/{XSD}choice")
+    assert choice is not None
+    assert [element.get("name") for element in choice] == list(EVENTS)
+
+
+def schema(tmp_path: Path) -> etree.XMLSchema:
+    """The two schemas of the contract as files that import each other."""
+    for name in wsdl.FILES:
+        root = etree.parse(str(WSDL / name)).find(f".//{XSD}schema")
+        assert root is not None
+        text = etree.tostring(root).replace(b'types/lb"/>', b'types/lb" schemaLocation="LBTypes.wsdl.xsd"/>')
+        (tmp_path / f"{name}.xsd").write_bytes(text)
+    return etree.XMLSchema(file=str(tmp_path / "LB.wsdl.xsd"))
+
+
+def messages(name: str) -> list[bytes]:
+    """The SOAP envelopes of a capture, the log's own lines taken out."""
+    raw = (CAPTURES / name).read_bytes()
+    joined = re.sub(rb"\n##### [^\n]*\n", b"", raw)
+    return re.findall(rb"<SOAP-ENV:Envelope.*?</SOAP-ENV:Envelope>", joined, re.DOTALL)
+
+
+@needs_shared
+@pytest.mark.parametrize("name", ["20-ws-jobstat-9003.txt", "21-ws-joblog-9003.txt", "22-ws-getversion-9003.txt"])
+def test_what_the_original_sent_is_valid(name: str, tmp_path: Path) -> None:
+    checker = schema(tmp_path)
+    bodies = [etree.fromstring(raw)[0][0] for raw in messages(name)]
+    assert len(bodies) == 2
+    for body in bodies:
+        if etree.QName(body).localname == "QueryEvents":
+            # The original's client leaves the second list out although its contract asks for one element at least.
+            body.append(
+                etree.fromstring("<eventConditions><attr>LEVEL</attr><record><op>LESS</op></record></eventConditions>")
+            )
+        checker.assertValid(body)
+
+
+@pytest.mark.real
+@pytest.mark.skipif(shutil.which("wsdl2h") is None, reason="gSOAP (Debian package gsoap) is not installed")
+def test_gsoap_makes_c_that_compiles(tmp_path: Path) -> None:
+    for command in (
+        ["wsdl2h", "-c", "-o", "lb.h", str(WSDL / "LB.wsdl")],
+        ["soapcpp2", "-c", "-C", "lb.h"],
+        ["gcc", "-c", "soapC.c", "soapClient.c"],
+    ):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "soapClient.o").exists()
