@@ -1,0 +1,189 @@
+"""One accepted connection: TLS over a blocking socket, with deadlines that hold against the slowest client.
+
+Reads and writes block inside OpenSSL, where one byte a second would keep them forever. So a deadline is only noted
+here, and a guard thread (httpg.worker) shuts the socket of an overdue connection down, which wakes the blocked call.
+The fast path costs no system call for it.
+"""
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from math import inf
+
+from OpenSSL import SSL
+
+#: Most that one read returns: a TLS record.
+RECORD = 16 * 1024
+#: Most that is written under one deadline.
+_PIECE = 64 * 1024
+#: How long a connection that is closed with unread input is drained: a reset would destroy the answer on its way.
+_LINGER_S = 5.0
+
+
+class Connection:
+    """What a ConnectionHandler works with. One thread at a time.
+
+    peer_address: (host, port) of the other end; tls: the pyOpenSSL connection.
+    """
+
+    __slots__ = ("_lock", "_socket", "_stopping", "deadline", "expired", "idle", "peer_address", "tls", "write_s")
+
+    def __init__(self, sock: socket.socket, context: SSL.Context, peer_address: tuple[str, int],
+                 stopping: Callable[[], bool], write_s: float) -> None:
+        self._socket = sock
+        self._stopping = stopping
+        self._lock = threading.Lock()
+        self.tls = SSL.Connection(context, sock)
+        self.tls.set_accept_state()
+        self.peer_address = peer_address
+        self.write_s = write_s
+        self.deadline = inf
+        self.expired = False
+        self.idle = False
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the server wants to end: finish this exchange and begin no other."""
+        return self._stopping()
+
+    @property
+    def local_address(self) -> tuple[str, int]:
+        """(host, port) of this end."""
+        host, port = self._socket.getsockname()[:2]
+        return str(host), int(port)
+
+    def handshake(self, deadline: float) -> None:
+        """Do the TLS handshake. Raises SSL.Error, ConnectionError, TimeoutError."""
+        self.deadline = deadline
+        try:
+            while True:
+                try:
+                    return self.tls.do_handshake()
+                except (SSL.WantReadError, SSL.WantWriteError):
+                    continue  # a signal came in between
+        except SSL.SysCallError as error:
+            raise self._lost(error) from error
+        except SSL.Error:
+            if self.expired:
+                raise TimeoutError("no handshake in time") from None
+            raise
+        finally:
+            self.deadline = inf
+
+    def recv(self, size: int, deadline: float, *, idle: bool = False) -> bytes:
+        """Return 1 to `size` bytes (a record at most), or b"" when the other end has closed.
+
+        deadline: on the clock of time.monotonic(), after which TimeoutError is raised; idle: nothing has begun, so a
+        server that stops may answer b"" here. Raises ConnectionError, TimeoutError.
+        """
+        self.deadline = deadline
+        if idle:
+            self.idle = True
+            if self._stopping():  # asked after idle is set: whoever stops looks at idle after saying so
+                return b""
+        try:
+            while True:
+                try:
+                    return self.tls.recv(size)
+                except SSL.WantReadError:
+                    continue  # a signal came in between
+        except SSL.ZeroReturnError:
+            return b""
+        except SSL.Error as error:
+            if idle and self._stopping():
+                return b""
+            raise self._lost(error) from error
+        finally:
+            self.deadline = inf
+            self.idle = False
+
+    def recv_exactly(self, size: int, deadline: float) -> bytes:
+        """Return exactly `size` bytes. Raises ConnectionError when the other end closes before, TimeoutError."""
+        pieces = bytearray()
+        while len(pieces) < size:
+            piece = self.recv(min(size - len(pieces), RECORD), deadline)
+            if not piece:
+                raise ConnectionError("closed in the middle of a message")
+            pieces += piece
+        return bytes(pieces)
+
+    def sendall(self, octets: bytes | bytearray | memoryview) -> None:
+        """Send all; each piece of 64 KiB has its own deadline. Raises ConnectionError, TimeoutError."""
+        if len(octets) <= _PIECE:
+            self._send(octets)
+            return
+        view = memoryview(octets)
+        for start in range(0, len(view), _PIECE):
+            self._send(view[start:start + _PIECE])
+
+    def _send(self, octets: bytes | bytearray | memoryview) -> None:
+        self.deadline = time.monotonic() + self.write_s
+        try:
+            sent = self._send_some(octets)
+            while sent < len(octets):
+                sent += self._send_some(memoryview(octets)[sent:])
+        except SSL.Error as error:
+            raise self._lost(error) from error
+        finally:
+            self.deadline = inf
+
+    def _send_some(self, octets: bytes | bytearray | memoryview) -> int:
+        while True:
+            try:
+                return self.tls.send(octets)
+            except SSL.WantWriteError:
+                continue  # a signal came in between
+
+    def expire(self) -> None:
+        """Called by the guard: wake the thread that waits beyond its deadline."""
+        self.expired = True
+        self._shutdown(socket.SHUT_RDWR)
+
+    def interrupt(self) -> None:
+        """Called when the server stops: wake the thread if it waits for a new exchange. What has come is still read."""
+        if self.idle:
+            self._shutdown(socket.SHUT_RD)
+
+    def plain(self, octets: bytes) -> None:
+        """Send bytes without TLS, to a client that speaks none; trouble is of no interest."""
+        try:
+            self._socket.sendall(octets)
+        except OSError:
+            return
+
+    def close(self, *, linger: bool = False) -> None:
+        """Close; linger: input is unread, so let the other end read the answer before the connection is reset.
+
+        A second call does nothing.
+        """
+        if self._socket.fileno() < 0:
+            return
+        self.deadline = time.monotonic() + _LINGER_S
+        try:
+            self.tls.shutdown()
+            if linger:
+                self._drain()
+        except (SSL.Error, OSError):
+            pass  # the other end has gone already: nothing is left to be said to it
+        finally:
+            self.deadline = inf
+            with self._lock:  # not while the guard shuts down: the descriptor may be another's by then
+                self._socket.close()
+
+    def _drain(self) -> None:
+        self._socket.shutdown(socket.SHUT_WR)
+        while self._socket.recv(64 * 1024):
+            pass
+
+    def _shutdown(self, how: int) -> None:
+        with self._lock:
+            try:
+                self._socket.shutdown(how)
+            except OSError:
+                return  # gone already
+
+    def _lost(self, error: SSL.Error) -> ConnectionError | TimeoutError:
+        if self.expired:
+            return TimeoutError("the other end was too slow")
+        return ConnectionError(f"connection lost: {error.args[-1] if error.args else 'closed without notice'}")
