@@ -12,13 +12,12 @@ from typing import Any
 import requests
 
 from gsi.credential import Credential
+from gsi.errors import CredentialError
 from gsi.proxy import create_proxy
 from httpg.client import session
 from testbed import ca, configuration, process
-from testbed.layout import HOST, Layout
+from testbed.layout import HOST, USER_DN, Layout
 from testbed.services import SERVICES, Service
-
-__all__ = ["SERVICES", "NotUp", "down", "new_proxy", "start_service", "status", "up"]
 
 START_TIMEOUT_S = 90.0
 PROXY_LIFETIME = timedelta(hours=12)
@@ -51,16 +50,16 @@ def up(grid: Layout, say: Callable[[str], None] = lambda text: None) -> None:
 def down(grid: Layout) -> None:
     """Stop all services; harmless when none runs."""
     for service in reversed(SERVICES):
-        if (running := process.find(_mark(grid, service))) is not None:
+        if (running := process.find(mark(grid, service))) is not None:
             process.stop([running])
-        _mark(grid, service).unlink(missing_ok=True)
+        mark(grid, service).unlink(missing_ok=True)
 
 
 def status(grid: Layout) -> dict[str, dict[str, Any]]:
     """For each service: `state` (running, not answering, stopped), `pid`, `url`, `log`."""
     found: dict[str, dict[str, Any]] = {}
     for service in SERVICES:
-        running = process.find(_mark(grid, service))
+        running = process.find(mark(grid, service))
         state = "stopped"
         if running is not None:
             state = "running" if answers(grid, service) else "not answering"
@@ -74,13 +73,25 @@ def status(grid: Layout) -> dict[str, dict[str, Any]]:
 def credentials(grid: Layout) -> None:
     """Make the CA, the host's and the user's credential once, and a fresh proxy when the old one ends soon."""
     if not grid.user_key.exists():
-        ca.make_grid(grid)
+        _make_authority(grid)
     try:
         left = Credential.load(grid.user_proxy).not_after - datetime.now(UTC)
-    except (OSError, ValueError):
+    except CredentialError:
         left = timedelta(0)
     if left < PROXY_MARGIN:
         new_proxy(grid, PROXY_LIFETIME)
+
+
+def _make_authority(grid: Layout) -> None:
+    """The CA, its directory, the host's and the user's certificate; the user's key comes last and marks the end."""
+    authority = ca.new_authority()
+    ca.write_ca_directory(grid.ca_dir, [authority])
+    keep = grid.ca_dir.parent
+    for old in (keep / "cakey.pem", grid.host_key):
+        old.unlink(missing_ok=True)
+    ca.save_authority(authority, keep / "cacert.pem", keep / "cakey.pem")
+    ca.save_pair(ca.issue_host(authority, HOST, "127.0.0.1"), grid.host_cert, grid.host_key)
+    ca.save_pair(ca.issue_user(authority, USER_DN), grid.user_cert, grid.user_key)
 
 
 def new_proxy(grid: Layout, lifetime: timedelta, limited: bool = False) -> Credential:
@@ -93,12 +104,12 @@ def new_proxy(grid: Layout, lifetime: timedelta, limited: bool = False) -> Crede
 
 def start_service(grid: Layout, service: Service) -> bool:
     """Start a service unless it runs already; True when it was started."""
-    mark = _mark(grid, service)
-    if process.find(mark) is not None:
+    marked = mark(grid, service)
+    if process.find(marked) is not None:
         return False
     environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "X509_CERT_DIR": str(grid.ca_dir),
                    "HOME": os.environ.get("HOME", "/"), "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
-    process.start(service.command(grid), grid.log(service.name), mark, environment)
+    process.start(service.command(grid), grid.log(service.name), marked, environment)
     return True
 
 
@@ -106,7 +117,7 @@ def wait_for(grid: Layout, service: Service) -> None:
     """Wait until the service answers. Raises NotUp with the end of its log."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
-        if process.find(_mark(grid, service)) is None:
+        if process.find(mark(grid, service)) is None:
             raise NotUp(f"{service.name} stopped right after its start:\n{_tail(grid, service)}")
         if answers(grid, service):
             return
@@ -117,7 +128,7 @@ def wait_for(grid: Layout, service: Service) -> None:
 def answers(grid: Layout, service: Service) -> bool:
     """True when the service completes a TLS handshake with the user's proxy and answers HTTP."""
     if service.port is None:
-        return process.find(_mark(grid, service)) is not None
+        return process.find(mark(grid, service)) is not None
     try:
         with session(Credential.load(grid.user_proxy), grid.ca_dir, timeout=PROBE_TIMEOUT_S) as connection:
             return connection.get(grid.url(service.port, "/?wsdl")).status_code < 500
@@ -127,7 +138,7 @@ def answers(grid: Layout, service: Service) -> bool:
 
 def _check_ports(grid: Layout) -> None:
     """A port held by somebody else is told before anything is started."""
-    ours = {service.port for service in SERVICES if process.find(_mark(grid, service)) is not None}
+    ours = {service.port for service in SERVICES if process.find(mark(grid, service)) is not None}
     if "lb_ws" in ours:
         ours |= {"lb", "lb_store"}
     for name, port in grid.ports.items():
@@ -143,7 +154,8 @@ def _check_ports(grid: Layout) -> None:
                 ) from None
 
 
-def _mark(grid: Layout, service: Service) -> Path:
+def mark(grid: Layout, service: Service) -> Path:
+    """The file that names the process of a service."""
     return grid.root / "run" / f"{service.name}.json"
 
 

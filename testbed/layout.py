@@ -12,6 +12,7 @@ from sql.engines import parse_url
 
 HOST = "localhost"
 VO = "testvo"
+USER_DN = "/DC=org/DC=example/CN=Test User"
 #: The ports of the original (design of the services; lb.md 0, jp.md 0, wms.md 1.1).
 DEFAULT_PORTS = {
     "lb": 9000, "lb_store": 9001, "lb_ws": 9003, "jpps": 8901, "jpis": 8902, "wmproxy": 7443,

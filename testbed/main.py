@@ -13,6 +13,7 @@ from gsi.errors import GsiError
 from sql.engines import DatabaseUrlError
 from testbed import grid as grids
 from testbed.layout import Choices, Layout, NotAGrid
+from testbed.services import SERVICES
 
 EPILOG = """\b
 Examples:
@@ -86,7 +87,7 @@ def env(directory: Path) -> None:
 def logs(directory: Path, service: str | None, lines: int) -> None:
     """Print the last lines of the logs, or of one SERVICE."""
     grid = Layout.load(directory)
-    known = [found.name for found in grids.SERVICES]
+    known = [found.name for found in SERVICES]
     if service and service not in known:
         raise click.UsageError(f"no service {service}; there are {', '.join(known)}")
     for name in [service] if service else known:

@@ -44,6 +44,15 @@ def start_time(pid: int) -> str | None:
     return None if fields[0] == "Z" else fields[19]
 
 
+def descendants(pid: int) -> list[Process]:
+    """All children of a running process, and their children."""
+    found = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, path.read_text().split()):
+            found += [Process(child, start_time(child) or ""), *descendants(child)]
+    return found
+
+
 def start(command: list[str], log: Path, mark: Path, environment: dict[str, str]) -> Process:
     """Start a command in a session of its own, its output appended to `log`, its identity written to `mark`."""
     with log.open("ab") as output:
