@@ -24,15 +24,17 @@ from .jdl.parser import parse_expression
 
 T = TypeVar("T")
 
-# The deployed WmsRequirements (wms.md 3.4) without the conditions on FQANs, which need a function that the ClassAd
-# library lacks; an element that publishes no total number of jobs has no limit.
+# The deployed WmsRequirements (wms.md 3.4); fqanMember is a function of the broker. An element that publishes no
+# total number of jobs has no limit.
 WMS_REQUIREMENTS = """
 (ShortDeadlineJob =?= true ? RegExp(".*sdj$", other.GlueCEUniqueID) : !RegExp(".*sdj$", other.GlueCEUniqueID))
 && (other.GlueCEPolicyMaxTotalJobs =?= undefined || other.GlueCEPolicyMaxTotalJobs == 0
     || other.GlueCEStateTotalJobs < other.GlueCEPolicyMaxTotalJobs)
 && (EnableWmsFeedback =?= true ? RegExp("cream", other.GlueCEImplementationName, "i") : true)
 && (member(CertificateSubject, other.GlueCEAccessControlBaseRule)
-    || member(strcat("VO:", VirtualOrganisation), other.GlueCEAccessControlBaseRule))
+    || member(strcat("VO:", VirtualOrganisation), other.GlueCEAccessControlBaseRule)
+    || fqanMember(strcat("VOMS:", VOMS_FQAN), other.GlueCEAccessControlBaseRule))
+&& fqanMember(strcat("DENY:", VOMS_FQAN), other.GlueCEAccessControlBaseRule) =!= true
 && (OutputSE =?= undefined || member(OutputSE, other.GlueCESEBindGroupSEUniqueID))
 """
 
