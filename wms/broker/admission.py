@@ -18,11 +18,8 @@ def refusal(job: Applicant, ce: ComputingElement) -> str | None:
     # 1: short deadline jobs, and only they, go to the queues for them
     if ce.ceid.endswith(_SHORT_DEADLINE) is not job.short_deadline:
         return "not for short deadline jobs" if job.short_deadline else "for short deadline jobs only"
-    # 2: room for one more job; 0 means no limit
-    limit, present = ce.max_total_jobs, ce.total_jobs
-    if limit is None or (limit != 0 and present is None):
-        return "without a published number of jobs"
-    if limit != 0 and present is not None and present >= limit:
+    # 2: room for one more job; 0 means no limit, and so does a limit that is not published
+    if ce.max_total_jobs and ce.total_jobs is not None and ce.total_jobs >= ce.max_total_jobs:
         return "full"
     # 3: jobs to be replanned need a CREAM
     if job.feedback and "cream" not in ce.implementation:
