@@ -73,7 +73,8 @@ def proxy_kind(certificate: x509.Certificate) -> ProxyKind:
         return ProxyKind.RFC3820
     if DRAFT_PROXY_CERT_INFO in oids:
         return ProxyKind.DRAFT
-    if is_issuer_plus_one_cn(certificate, certificate.issuer) and _last_cn(certificate.subject) in _LEGACY_NAMES:
+    subject = certificate.subject
+    if _last_value(subject) in _LEGACY_NAMES and is_issuer_plus_one_cn(subject, certificate.issuer):
         return ProxyKind.LEGACY
     return ProxyKind.NONE
 
@@ -101,14 +102,14 @@ def has_alternative_names(certificate: x509.Certificate) -> bool:
     return ExtensionOID.SUBJECT_ALTERNATIVE_NAME in oids or ExtensionOID.ISSUER_ALTERNATIVE_NAME in oids
 
 
-def is_issuer_plus_one_cn(certificate: x509.Certificate, issuer_subject: x509.Name) -> bool:
-    """Whether the subject is exactly the issuer's subject and one more RDN, which is one CN (RFC 3820, 3.4)."""
-    subject = certificate.subject.rdns
-    if not subject or subject[:-1] != issuer_subject.rdns:
+def is_issuer_plus_one_cn(subject: x509.Name, issuer: x509.Name) -> bool:
+    """Whether the subject is exactly the issuer's name and one more RDN, which is one CN (RFC 3820, 3.4)."""
+    rdns = subject.rdns
+    if not rdns or rdns[:-1] != issuer.rdns:
         return False
-    last = list(subject[-1])
+    last = list(rdns[-1])
     return len(last) == 1 and last[0].oid == NameOID.COMMON_NAME
 
 
-def _last_cn(name: x509.Name) -> str:
-    return str(list(name.rdns[-1])[0].value)
+def _last_value(name: x509.Name) -> str | bytes | None:
+    return next(iter(name.rdns[-1])).value if name.rdns else None

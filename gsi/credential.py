@@ -30,7 +30,7 @@ class Credential:
     """certificate and its key; chain: the issuers above it, nearest first, the root usually left out."""
 
     certificate: x509.Certificate
-    key: PrivateKey = field(repr=False)
+    key: PrivateKey = field(repr=False, compare=False)  # the certificate has its public half
     chain: tuple[x509.Certificate, ...] = ()
 
     @classmethod

@@ -22,6 +22,7 @@ A limited proxy anywhere makes the whole identity limited. Sources: RFC 3820 sec
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography import x509
@@ -35,6 +36,8 @@ from gsi.peer import Peer, ProxyKind
 
 #: Longest chain that is looked at: GridSite allows 6 proxies (wms.md 1.12) and CAs are rarely more than 3 deep.
 MAX_CHAIN_LENGTH = 20
+#: Certificates whose check is remembered. The checks depend on nothing but the certificate's bytes.
+_KNOWN = 1024
 
 
 def peer_from_chain(chain: Sequence[x509.Certificate]) -> Peer:
@@ -88,13 +91,12 @@ def _walk(chain: Sequence[x509.Certificate]) -> Peer:
     limited = False
     for depth in range(proxies):
         limited |= _check_proxy(chain[depth], issuer=chain[depth + 1], followers=depth)
-    _check_end_entity(chain[proxies])
+    dn, rfc2253_dn = _check_end_entity(chain[proxies])
     for authority in chain[proxies + 1:]:
         _check_authority(authority)
-    subject = chain[proxies].subject
     return Peer(
-        dn=slash_dn(subject),
-        rfc2253=rfc2253(subject),
+        dn=dn,
+        rfc2253=rfc2253_dn,
         proxy_kind=ProxyKind.RFC3820 if proxies else ProxyKind.NONE,
         limited=limited,
         chain=tuple(chain),
@@ -111,7 +113,8 @@ def _check_proxy(proxy: x509.Certificate, *, issuer: x509.Certificate, followers
         raise VerificationError(6, "a proxy with an alternative name")
     if certificates.is_ca(proxy) or certificates.is_ca(issuer):
         raise VerificationError(7, "a proxy issued by a CA")
-    if proxy.issuer != issuer.subject or not certificates.is_issuer_plus_one_cn(proxy, issuer.subject):
+    name = issuer.subject
+    if proxy.issuer != name or not certificates.is_issuer_plus_one_cn(proxy.subject, name):
         raise VerificationError(8, "the subject of a proxy is not its issuer's subject and one CN")
     usage = certificates.key_usage(issuer)
     if usage is not None and not usage.digital_signature:
@@ -131,13 +134,18 @@ def _proxy_cert_info(proxy: x509.Certificate) -> ProxyCertInfo:
         raise VerificationError(4, f"malformed ProxyCertInfo: {error}") from error
 
 
-def _check_end_entity(certificate: x509.Certificate) -> None:
+@lru_cache(_KNOWN)
+def _check_end_entity(certificate: x509.Certificate) -> tuple[str, str]:
+    """Return the names in the slash form and in that of RFC 2253."""
     if certificates.is_ca(certificate):
         raise VerificationError(11, "the certificate of a CA is not accepted as an identity")
-    if not certificate.subject.rdns:
+    subject = certificate.subject
+    if not subject.rdns:
         raise VerificationError(13, "the certificate has no subject name")
+    return slash_dn(subject), rfc2253(subject)
 
 
+@lru_cache(_KNOWN)
 def _check_authority(certificate: x509.Certificate) -> None:
     usage = certificates.key_usage(certificate)
     if not certificates.is_ca(certificate) or (usage is not None and not usage.key_cert_sign):
