@@ -1,0 +1,167 @@
+"""The client side: small calls, and answers of any size read in constant memory.
+
+    client = Client(soap.contract.load("JobProvenanceIS"), "https://jpis.example.org:8902/", session)
+    for job in client.stream("QueryJobs", child="jobs", conditions=[...], attributes=[...]): ...
+
+The session comes from `httpg.client.session` and carries the credential. Both ways use the codec of the
+contract, so what comes back are its exact records; `zeep_client` gives a zeep client over the same contract and
+session to those who want an independent one.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import requests
+from lxml import etree
+
+from soap import envelope, faultreader, xml
+from soap.contract import Contract, Operation
+from soap.envelope import SOAP, Writer
+from soap.schema import Member
+
+if TYPE_CHECKING:
+    import zeep
+
+_BODY = f"{{{SOAP}}}Body"
+_FAULT = f"{{{SOAP}}}Fault"
+_HEADERS = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": '""', "Accept": "text/xml"}
+
+PIECE = 64 * 1024
+"""Bytes read from the connection at a time."""
+
+
+class TransportError(Exception):
+    """No answer, or none that is SOAP: connection, TLS, HTTP or XML trouble. `transient` tells whether to retry."""
+
+    def __init__(self, text: str, *, transient: bool = False) -> None:
+        super().__init__(text)
+        self.transient = transient
+
+
+class Client:
+    """Calls the operations of one port of a service at `url`.
+
+    Every call raises the faults of `soap.faults` as they come, and TransportError. Thread safety is that of the
+    session.
+    """
+
+    def __init__(self, contract: Contract, url: str, session: requests.Session, *, port: str | None = None) -> None:
+        self.contract = contract
+        self.url = url
+        self._session = session
+        self._operations = contract.port(port).operations
+        self._writers: dict[str, Writer] = {}
+
+    def call(self, operation: str, **arguments: Any) -> Any:
+        """Call an operation with its children by keyword; the record of the response."""
+        known = self._operation(operation)
+        with self._post(known, arguments) as response:
+            wrapper = self._response(known, response)
+            return self._decoded(known.output.type, wrapper)
+
+    def stream(self, operation: str, child: str, **arguments: Any) -> Iterator[Any]:
+        """Call an operation and yield the values of one repeated child of the response, one by one.
+
+        The other children are skipped. Nothing is sent before the first value is asked for. When the answer breaks
+        off, TransportError is raised after the values that came.
+        """
+        known = self._operation(operation)
+        member = known.output.member(child)
+        with self._post(known, arguments) as response:
+            if response.status_code == 200:
+                yield from self._pull(known, member, response)
+            else:
+                self._response(known, response)
+
+    def _operation(self, name: str) -> Operation:
+        try:
+            return self._operations[name]
+        except KeyError:
+            raise ValueError(f"{self.contract.name} has no operation {name!r}") from None
+
+    def _post(self, operation: Operation, arguments: dict[str, Any]) -> requests.Response:
+        writer = self._writers.get(operation.name)
+        if writer is None:
+            writer = self._writers[operation.name] = Writer(self.contract, operation.input)
+        body = b"".join(writer.chunks(arguments))
+        try:
+            return self._session.post(self.url, data=body, headers=_HEADERS, stream=True)
+        except requests.RequestException as error:
+            raise _transport(self.url, error) from error
+
+    def _response(self, operation: Operation, response: requests.Response) -> etree._Element:
+        """The wrapper element of an answer read as a whole. Raises the fault when it is one."""
+        if response.status_code not in (200, 500):
+            raise _unexpected(self.url, response)
+        try:
+            content = response.content
+            root = xml.parse(content, limit=len(content))
+        except requests.RequestException as error:
+            raise _transport(self.url, error) from error
+        except xml.XmlRefused as error:
+            raise _unexpected(self.url, response) from error
+        first = root.find(f"{_BODY}/*")
+        if first is not None and first.tag == _FAULT:
+            raise faultreader.fault(self.contract, first)
+        if first is None or first.tag != operation.output.wrapper:
+            raise TransportError(f"{self.url} answered something else than {operation.name}Response")
+        return first
+
+    def _pull(self, operation: Operation, member: Member, response: requests.Response) -> Iterator[Any]:
+        parser = xml.PullParser([member.tag, _FAULT, operation.output.wrapper])
+        decode = self.contract.member_decoder(operation.output.type, member)
+        complete = False
+        for element in self._elements(parser, response):
+            parent = element.getparent()
+            if element.tag == _FAULT:
+                raise faultreader.fault(self.contract, element)
+            if element.tag == operation.output.wrapper:
+                complete = True
+            elif parent is not None and parent.tag == operation.output.wrapper:
+                try:
+                    value = decode(element)
+                except ValueError as error:
+                    raise TransportError(f"{self.url} answered a bad {member.name}: {error}") from error
+                xml.forget(element)
+                yield value
+        if not complete:
+            raise TransportError(f"{self.url} answered something else than {operation.name}Response")
+
+    def _elements(self, parser: xml.PullParser, response: requests.Response) -> Iterator[etree._Element]:
+        try:
+            for piece in response.iter_content(PIECE):
+                yield from parser.feed(piece)
+            yield from parser.close()
+        except requests.RequestException as error:
+            raise _transport(self.url, error) from error
+        except xml.XmlRefused as error:
+            raise TransportError(f"the answer of {self.url} cannot be read: {error}") from error
+
+    def _decoded(self, type_name: str, element: etree._Element) -> Any:
+        try:
+            return self.contract.decoder(type_name)(element)
+        except ValueError as error:
+            raise TransportError(f"the answer of {self.url} cannot be read: {error}") from error
+
+
+def _transport(url: str, error: requests.RequestException) -> TransportError:
+    lost = isinstance(error, (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError))
+    transient = lost and not isinstance(error, requests.exceptions.SSLError)
+    return TransportError(f"no answer from {url}: {error}", transient=transient)
+
+
+def _unexpected(url: str, response: requests.Response) -> TransportError:
+    transient = response.status_code in (502, 503, 504)
+    return TransportError(f"{url} answered HTTP {response.status_code}, not SOAP", transient=transient)
+
+
+def zeep_client(contract: Contract, url: str, session: requests.Session, *, port: str | None = None) -> "zeep.proxy.ServiceProxy":
+    """A zeep service proxy for a port of the contract, from the WSDL in wsdl/, talking to `url` over `session`."""
+    import zeep
+    from zeep.transports import Transport
+
+    import wsdl
+
+    client = zeep.Client(str(wsdl.path(contract.file.name)), transport=Transport(session=session))
+    bound = next(each for each in contract.file.ports if each.name == contract.port(port).name)
+    return client.create_service(bound.binding, url)
