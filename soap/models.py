@@ -5,6 +5,7 @@ the models are built from our reading of the XSD: members unqualified (`sub_ns="
 optional, recursion by SelfReference.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from soap import compat  # noqa: F401  (before spyne)
@@ -21,6 +22,10 @@ from spyne.service import ServiceBase  # isort: skip
 
 _PLAIN = {"boolean": Boolean, "dateTime": DateTime, "base64Binary": ByteArray,
           "double": Double, "float": Double, "decimal": Decimal}  # fmt: skip
+
+
+Call = Callable[[Any, Any], Any]
+"""Takes spyne's context and the request record (None when the message has no members)."""
 
 
 class Models:
@@ -81,15 +86,27 @@ class _Model(ComplexModelBase):
         pass
 
 
-def service_class(contract: Contract, operations: list[Operation], function: Any) -> Any:
+def service_class(contract: Contract, operations: list[Operation], function: Callable[[Operation], Call]) -> Any:
     """A spyne service with one rpc per operation; `function(operation)` makes the callable behind it."""
     models = Models(contract)
-    body: dict[str, Any] = {}
-    for operation in operations:
-        call = function(operation)
-        call.__name__ = operation.name
-        declare = rpc(
-            models.message(operation.input), _returns=models.message(operation.output), _body_style="bare"
-        )
-        body[operation.name] = declare(call)
+    body = {each.name: _declare(models, each, function(each)) for each in operations}
     return type(f"{contract.name}Service", (ServiceBase,), body)
+
+
+def _declare(models: Models, operation: Operation, function: Call) -> Any:
+    """spyne counts arguments: a bare operation has one, or none when its message has no members."""
+    options = {
+        "_returns": models.message(operation.output),
+        "_body_style": "bare",
+        "_in_message_name": operation.input.wrapper,
+    }
+
+    def with_message(ctx: Any, request: Any) -> Any:
+        return function(ctx, request)
+
+    def without_message(ctx: Any) -> Any:
+        return function(ctx, None)
+
+    if operation.input.members:
+        return rpc(models.message(operation.input), **options)(with_message)
+    return rpc(**options)(without_message)
