@@ -107,6 +107,7 @@ def _declare(models: Models, operation: Operation, function: Call) -> Any:
     def without_message(ctx: Any) -> Any:
         return function(ctx, None)
 
+    with_message.__name__ = without_message.__name__ = operation.name  # spyne's key of the method
     if operation.input.members:
         return rpc(models.message(operation.input), **options)(with_message)
     return rpc(**options)(without_message)
