@@ -68,13 +68,7 @@ def describe(fault: Fault) -> str:
     """The fault in words: each level of the chain on a line of its own, two more blanks per level (jp.md 1.7)."""
     if not isinstance(fault, PosixFault):
         return fault.faultstring
-    lines = []
-    level: PosixFault | None = fault
-    while level is not None:
-        detail = f" ({level.description})" if level.description else ""
-        lines.append("  " * len(lines) + f"{level.text}{detail}")
-        level = level.reason
-    return "\n".join(lines)
+    return "\n".join("  " * depth + str(level) for depth, level in enumerate(fault.chain()))
 
 
 def stripe(title: str, width: int) -> str:

@@ -57,7 +57,7 @@ def _matches(server: WmProxy, jdl: str, delegation: str) -> list[tuple[str, int]
     try:
         answer = server.call("jobListMatch", jdl=jdl, delegationId=delegation)
     except TypedFault as fault:
-        if fault.element == "NoSuitableResourcesFault":
+        if fault.name == "NoSuitableResourcesFault":
             return []
         raise
     return [(entry.name, entry.size) for entry in answer.CEIdAndRankList.file]

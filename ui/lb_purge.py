@@ -38,7 +38,7 @@ Without --dry-run the jobs are really purged.
 """
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType[int]):
     """NNN[smhd] in seconds."""
 
     name = "NNN[smhd]"
