@@ -75,5 +75,5 @@ def _problem(operation: Operation, method: Any) -> str | None:
 def _declared(handler: object) -> Iterator[str]:
     """Names of the methods that are meant as operations: those that say who may call them."""
     for name in dir(type(handler)):
-        if not name.startswith("__") and getattr(getattr(type(handler), name), "__access__", ()):
+        if not name.startswith("__") and getattr(getattr(type(handler), name), "__access__", None):
             yield name

@@ -9,18 +9,15 @@ session to those who want an independent one.
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import requests
 from lxml import etree
 
-from soap import envelope, faultreader, xml
+from soap import faultreader, xml
 from soap.contract import Contract, Operation
 from soap.envelope import SOAP, Writer
 from soap.schema import Member
-
-if TYPE_CHECKING:
-    import zeep
 
 _BODY = f"{{{SOAP}}}Body"
 _FAULT = f"{{{SOAP}}}Fault"
@@ -57,7 +54,7 @@ class Client:
         known = self._operation(operation)
         with self._post(known, arguments) as response:
             wrapper = self._response(known, response)
-            return self._decoded(known.output.type, wrapper)
+            return self._decoded(known.output.type_name, wrapper)
 
     def stream(self, operation: str, child: str, **arguments: Any) -> Iterator[Any]:
         """Call an operation and yield the values of one repeated child of the response, one by one.
@@ -109,7 +106,7 @@ class Client:
 
     def _pull(self, operation: Operation, member: Member, response: requests.Response) -> Iterator[Any]:
         parser = xml.PullParser([member.tag, _FAULT, operation.output.wrapper])
-        decode = self.contract.member_decoder(operation.output.type, member)
+        decode = self.contract.member_decoder(operation.output.type_name, member)
         complete = False
         for element in self._elements(parser, response):
             parent = element.getparent()
@@ -155,13 +152,15 @@ def _unexpected(url: str, response: requests.Response) -> TransportError:
     return TransportError(f"{url} answered HTTP {response.status_code}, not SOAP", transient=transient)
 
 
-def zeep_client(contract: Contract, url: str, session: requests.Session, *, port: str | None = None) -> "zeep.proxy.ServiceProxy":
+def zeep_client(contract: Contract, url: str, session: requests.Session, *, port: str | None = None) -> Any:
     """A zeep service proxy for a port of the contract, from the WSDL in wsdl/, talking to `url` over `session`."""
     import zeep
     from zeep.transports import Transport
 
     import wsdl
 
-    client = zeep.Client(str(wsdl.path(contract.file.name)), transport=Transport(session=session))
+    make_transport: Any = Transport
+    make_client: Any = zeep.Client
+    client = make_client(str(wsdl.path(contract.file.name)), transport=make_transport(session=session))
     bound = next(each for each in contract.file.ports if each.name == contract.port(port).name)
     return client.create_service(bound.binding, url)

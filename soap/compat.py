@@ -5,11 +5,13 @@ removed. The real `six` does the same with `find_spec`, so it takes the place of
 since 3.13, comes back with the distribution `legacy-cgi`.)
 """
 
+# ruff: noqa: F401  (the modules are imported to be in sys.modules)
+
 import sys
 
 import six
 import six.moves
-import six.moves.http_client
+import six.moves.collections_abc
 import six.moves.http_cookies
 import six.moves.urllib
 import six.moves.urllib.error

@@ -68,7 +68,7 @@ class Message:
     """What is in the SOAP body: `wrapper` is the Clark name of its element, `members` are its children."""
 
     wrapper: str
-    type: str
+    type_name: str
     members: tuple[Member, ...]
     record: type[Any]
 
@@ -112,11 +112,10 @@ class Contract:
         self.file: WsdlFile = read(name + ".wsdl")
         self.schemas: Schemas = self.file.schemas
         self._synthetic: dict[str, ComplexType] = {}
-        bound = [(port, *self._binding(port)) for port in self.file.ports]
-        for _, operations, abstract in bound:
-            self._wrap_rpc(operations, abstract)
+        for port in self.file.ports:
+            self._wrap_rpc(*self._binding(port))
         self.records = self._record_classes()
-        self.ports: dict[str, Port] = {port.name: self._port(port, *rest) for port, *rest in bound}
+        self.ports: dict[str, Port] = {port.name: self._port(port) for port in self.file.ports}
         self.types = Types(self.records, self.schemas.elements, self._main_namespace())
 
     @property
@@ -135,7 +134,7 @@ class Contract:
 
     def message_type(self, message: Message) -> ComplexType:
         """The type of a message's wrapper."""
-        return self._synthetic.get(message.type) or self._complex(message.type)
+        return self._synthetic.get(message.type_name) or self._complex(message.type_name)
 
     def _complex(self, name: str) -> ComplexType:
         type_ = self.schemas.type(name)
@@ -215,9 +214,8 @@ class Contract:
             if isinstance(each, ComplexType)
         }
 
-    def _port(
-        self, port: ServicePort, bound: Mapping[str, BoundOperation], abstract: Mapping[str, AbstractOperation]
-    ) -> Port:
+    def _port(self, port: ServicePort) -> Port:
+        bound, abstract = self._binding(port)
         operations = {name: self._operation(bound[name], each) for name, each in abstract.items()}
         first = next(iter(operations.values()))
         namespace = first.input.wrapper[1:].partition("}")[0]

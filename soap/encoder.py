@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from soap import leniency
-from soap.scalars import INTEGERS, STRINGS, EncodeError, base64, double, escape, instant
-from soap.schema import ComplexType, Member, Schemas, SimpleType
+from soap.scalars import EncodeError, base64, double, escape, instant
+from soap.schema import INTEGERS, STRINGS, ComplexType, Member, Schemas, SimpleType
 
 Encoder = Callable[[Any], str]
 """Takes a record (or anything with its attributes), returns the XML of its members."""

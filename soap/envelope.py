@@ -52,7 +52,7 @@ class Writer:
         self._label = message.record.__name__
         self._known = frozenset(name for member in message.members for name in (member.name, member.attribute))
         self._members: list[tuple[Member, Encoder, str | None]] = [
-            (member, contract.element_encoder(member), contract.stand_in(message.type, member))
+            (member, contract.element_encoder(member), contract.stand_in(message.type_name, member))
             for member in message.members
         ]
 

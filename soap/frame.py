@@ -11,7 +11,7 @@ from typing import Any
 
 from lxml import etree
 
-from soap import compat  # noqa: F401  (before spyne)
+import soap.compat  # noqa: F401  (before spyne)
 from soap import envelope, leniency, xml
 from soap.contract import Contract, Operation, Port
 from soap.faults import Fault
@@ -39,7 +39,7 @@ Translate = Callable[[Fault, str], Fault]
 """What becomes of a fault before it is written, given the operation's wire name ("" when there is none)."""
 
 
-class Carried(SpyneFault):
+class Carried(SpyneFault):  # type: ignore[misc]
     """One of our faults on its way through spyne."""
 
     def __init__(self, fault: Fault) -> None:
@@ -115,7 +115,7 @@ class _Protocol(Soap11):  # type: ignore[misc]
         operation = self._operations[ctx.in_body_doc.tag]
         try:
             self._validate(ctx.in_body_doc, operation)
-            ctx.in_object = self._contract.decoder(operation.input.type)(ctx.in_body_doc)
+            ctx.in_object = self._contract.decoder(operation.input.type_name)(ctx.in_body_doc)
         except (Invalid, ValueError, OverflowError) as invalid:
             raise Carried(Fault("Client", f"{operation.name}: {invalid}")) from None
 
@@ -127,9 +127,9 @@ class _Protocol(Soap11):  # type: ignore[misc]
             self._validator.check(element)
 
     def serialize(self, ctx: Any, message: Any) -> None:
-        name = ctx.descriptor.name if ctx.descriptor else None
+        name: str = ctx.descriptor.name if ctx.descriptor else ""
         if ctx.out_error is not None:
-            fault = self._translate(_ours(ctx.out_error), name or "")
+            fault = self._translate(_ours(ctx.out_error), name)
             ctx.out_string = [envelope.fault(self._contract, fault, name)]
         else:
             ctx.out_string = self._writers[name].chunks(ctx.out_object[0])

@@ -93,7 +93,7 @@ def document(environ: Environ, start_response: StartResponse, sources: Sequence[
         if data is not None:
             start_response("200 OK", [("Content-Type", XML), ("Content-Length", str(len(data)))])
             return [data] if environ["REQUEST_METHOD"] == "GET" else []
-    raise HttpError("405 Method Not Allowed", "SOAP requests are sent by POST; the WSDL is at ?wsdl", [("Allow", "POST")])
+    raise HttpError("405 Method Not Allowed", "SOAP comes by POST, the WSDL is at ?wsdl", [("Allow", "POST")])
 
 
 def respond(

@@ -85,7 +85,7 @@ def _relax_member(type_name: str, member: etree._Element) -> None:
 
 def normalise(element: etree._Element, type_: Type, schemas: Schemas) -> None:
     """Turn the content of `element`, which should be of `type_`, into the form that validation expects."""
-    for name in element.keys():
+    for name in map(str, element.attrib):
         if name.startswith("{") and name != _NIL:
             del element.attrib[name]
     if not isinstance(type_, ComplexType) or any(member.any for member in type_.members):

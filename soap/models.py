@@ -8,10 +8,9 @@ optional, recursion by SelfReference.
 from collections.abc import Callable
 from typing import Any
 
-from soap import compat  # noqa: F401  (before spyne)
+import soap.compat  # noqa: F401  (before spyne)
 from soap.contract import Contract, Message, Operation
-from soap.scalars import INTEGERS, STRINGS
-from soap.schema import ComplexType, Member, SimpleType
+from soap.schema import INTEGERS, STRINGS, ComplexType, Member, SimpleType
 
 from spyne.decorator import rpc  # isort: skip
 from spyne.model.binary import ByteArray  # isort: skip
@@ -39,7 +38,7 @@ class Models:
     def message(self, message: Message) -> Any:
         """The model of a message's wrapper, named and placed so that spyne dispatches on it."""
         namespace, _, name = message.wrapper[1:].partition("}")
-        return self._class(message.type, name, namespace, message.members)
+        return self._class(message.type_name, name, namespace, message.members)
 
     def _type(self, type_name: str) -> Any:
         if type_name in self._open:
@@ -77,12 +76,12 @@ class Models:
         return Integer if type_.builtin in INTEGERS else _PLAIN[type_.builtin]
 
 
-class _Model(ComplexModelBase):
+class _Model(ComplexModelBase):  # type: ignore[misc]
     """Base of all models; without the array and table features of spyne's own."""
 
     __namespace__ = ""
 
-    class Attributes(ComplexModelBase.Attributes):
+    class Attributes(ComplexModelBase.Attributes):  # type: ignore[misc]
         pass
 
 

@@ -13,7 +13,7 @@ class Record:
     None, repeated ones to an empty list. Equal when the class and all members are.
     """
 
-    __slots__ = ()
+    __slots__: tuple[str, ...] = ()
     _members_: tuple[Member, ...] = ()
     _type_: str = ""
 

@@ -14,10 +14,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-STRINGS = frozenset("string normalizedString token anyURI ID NCName language QName duration".split())
-INTEGERS = frozenset(
-    "int integer long short byte unsignedInt unsignedLong unsignedShort nonNegativeInteger positiveInteger".split()
-)
+from soap.schema import INTEGERS, STRINGS
 
 _SPECIAL = re.compile("[&<>\r\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _ENTITY = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
@@ -85,11 +82,12 @@ def reader(builtin: str) -> Callable[[str], Any] | None:
         return None
     if builtin in INTEGERS:
         return int
-    return {
+    readers: dict[str, Callable[[str], Any]] = {
         "boolean": read_boolean,
         "dateTime": read_instant,
         "base64Binary": b64decode,
         "double": float,
         "float": float,
         "decimal": _decimal,
-    }[builtin]
+    }
+    return readers[builtin]

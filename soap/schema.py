@@ -16,11 +16,15 @@ from lxml import etree
 XSD = "http://www.w3.org/2001/XMLSchema"
 _X = f"{{{XSD}}}"
 
-BUILTINS = frozenset(
-    "string normalizedString token anyURI ID NCName language QName duration "
-    "int integer long short byte unsignedInt unsignedLong unsignedShort nonNegativeInteger positiveInteger "
-    "double float decimal boolean dateTime base64Binary".split()
-)
+STRINGS = frozenset({
+    "string", "normalizedString", "token", "anyURI", "ID", "NCName", "language", "QName", "duration",
+})  # fmt: skip
+INTEGERS = frozenset({
+    "int", "integer", "long", "short", "byte", "unsignedInt", "unsignedLong", "unsignedShort",
+    "nonNegativeInteger", "positiveInteger",
+})  # fmt: skip
+BUILTINS = STRINGS | INTEGERS | {"double", "float", "decimal", "boolean", "dateTime", "base64Binary"}
+"""Local names of the xsd: types that the codec knows."""
 
 
 class SchemaError(Exception):
@@ -140,12 +144,13 @@ class _Reader:
 
     def declare(self) -> None:
         for node in self._schema:
+            name = node.get("name", "")
             if node.tag == _X + "complexType":
-                self._complex(node, self._clark(node.get("name")), node.get("name"))
+                self._complex(node, self._clark(name), name)
             elif node.tag == _X + "simpleType":
-                self._simple(node, self._clark(node.get("name")))
+                self._simple(node, self._clark(name))
             elif node.tag == _X + "element":
-                self._known.elements[self._clark(node.get("name"))] = self._type_of(node, node.get("name"))
+                self._known.elements[self._clark(name)] = self._type_of(node, name)
             elif node.tag not in (_X + "import", _X + "include", _X + "annotation"):
                 raise SchemaError(f"{_local(node)} at the top of a schema is not supported")
 

@@ -131,6 +131,12 @@ class Answer:
         """All of the answer when it is a single piece."""
         return self._first if self._second is None else None
 
+    def close(self) -> None:
+        """Tell the makers of the rest that it is not wanted (PEP 3333)."""
+        close = getattr(self._rest, "close", None)
+        if close is not None:
+            close()
+
     def __iter__(self) -> Iterator[bytes]:
         yield self._first
         if self._second is None:

@@ -1,6 +1,7 @@
 """Validation of messages against the XSD of wsdl/, as strict or as lenient as `soap.leniency` says."""
 
 from collections.abc import Callable
+from typing import Any
 
 from lxml import etree
 
@@ -54,7 +55,7 @@ class _Resolver(etree.Resolver):
     def __init__(self, documents: dict[str, bytes]) -> None:
         self._documents = documents
 
-    def resolve(self, system_url: str, public_id: str, context: object) -> object:
+    def resolve(self, system_url: str, public_id: str, context: object) -> object:  # type: ignore[override]
         namespace = (system_url or "").removeprefix(_SCHEME)
         return self.resolve_string(self._documents[namespace], context, base_url=_SCHEME)
 
@@ -94,13 +95,15 @@ def _add_wrappers(contract: Contract, found: dict[str, etree._Element]) -> None:
 
 
 def _import(schema: etree._Element, namespace: str, own: str) -> None:
-    if namespace not in (own, XSD) and all(each.get("namespace") != namespace for each in schema.iterfind(_X + "import")):
+    known = {own, XSD, *(each.get("namespace") for each in schema.iterfind(_X + "import"))}
+    if namespace not in known:
         node = etree.Element(_X + "import", namespace=namespace)
         schema.insert(0, node)
 
 
 def _first_error(schema: etree.XMLSchema) -> str:
     """The validator's first complaint, without the file name that lxml puts before it."""
-    for entry in schema.error_log:
+    entries: Any = schema.error_log
+    for entry in entries:
         return str(entry.message)
     return "the message does not follow the contract"

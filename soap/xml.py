@@ -12,7 +12,7 @@ The network is never touched.
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from lxml import etree
 
@@ -101,6 +101,7 @@ class PullParser:
         try:
             self._parser.feed(data)
             for _, element in self._parser.read_events():
+                assert isinstance(element, etree._Element)
                 yield element
         except etree.XMLSyntaxError as error:
             raise _malformed(error) from None
@@ -114,7 +115,7 @@ def forget(element: etree._Element) -> None:
         del parent[0]
 
 
-_OPTIONS = {
+_OPTIONS: dict[str, Any] = {
     "resolve_entities": False,
     "no_network": True,
     "load_dtd": False,
@@ -131,7 +132,8 @@ def _parser(encoding: str | None) -> etree.XMLParser:
 def _open(data: bytes, charset: str | None) -> tuple[bytes, str | None]:
     """Steps 2 and 3: the bytes for the parser and the encoding to impose on it (None: as declared)."""
     if data[:2] in _UTF16_MARKS:
-        data, encoding = _from_utf16(data, charset), "utf-8"
+        data = _from_utf16(data, charset)
+        encoding: str | None = "utf-8"
     else:
         data = data.removeprefix(_UTF8_MARK)
         encoding = _encoding(data, charset)
