@@ -78,7 +78,8 @@ def _values(conn: Connection, schema: Schema, identity: str, keys: Sequence[str]
     table = schema.values[identity]
     found: dict[str, list[Value]] = {}
     try:
-        for key, full in conn.execute(select(table.c.jobid, table.c.full_value).where(table.c.jobid.in_(keys))):
+        rows = conn.execute(select(table.c.jobid, table.c.full_value).where(table.c.jobid.in_(keys))).all()
+        for key, full in rows:
             found.setdefault(key, []).append(from_full(full))
     except ValueEncodingError as error:
         raise DamagedIndex(str(error)) from error

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import soap.xml
 from lxml import etree
 
+import soap.xml
 from jpis.attributes import JOBID_ID, attribute_id
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntFlag
@@ -98,7 +98,7 @@ def load(conn: Connection, configuration: Configuration, *, force: bool = False)
     for added in everything(conn):
         current = fingerprint(added.definition, configuration)
         if current != added.fingerprint:
-            ask_again(conn, added.uniqueid, fingerprint=current)
+            ask_again(conn, added.uniqueid, datetime.now(UTC), fingerprint=current)
     conn.execute(update(table).values(locked=0))
 
 
@@ -135,22 +135,26 @@ def lock(conn: Connection, feed: FeedRow, now: datetime, seconds: int) -> bool:
     return conn.execute(update(table).where(table.c.uniqueid == feed.uniqueid, free).values(locked=until)).rowcount > 0
 
 
-def ask_again(conn: Connection, uniqueid: int, **columns: Any) -> None:
-    """Forget the feed's id, so that the feed loop asks for a new one at once."""
-    row = conn.execute(select(table.c.state).where(table.c.uniqueid == uniqueid)).one()
-    state = int(State(row.state) & (State.HISTORY | State.CONTINUOUS))
-    change(conn, uniqueid, feedid=None, state=state, expires=None, due=datetime.now(UTC), **columns)
+def ask_again(conn: Connection, uniqueid: int, due: datetime, **columns: Any) -> None:
+    """Forget the feed's id, so that the feed loop asks for a new one when `due`."""
+    flags = table.c.state.bitwise_and(int(State.HISTORY | State.CONTINUOUS))
+    change(conn, uniqueid, feedid=None, state=flags, expires=None, due=due, **columns)
 
 
-def change(conn: Connection, uniqueid: int, **columns: Any) -> bool:
-    """Set columns of a feed and give it free; False when it is gone."""
+def change(conn: Connection, uniqueid: int, *, error: bool | None = None, **columns: Any) -> bool:
+    """Set columns of a feed and give it free; False when it is gone. `error` sets or clears that bit of the state."""
     columns.setdefault("locked", 0)
+    if error is not None:
+        state = table.c.state
+        bit = int(State.ERROR)
+        columns["state"] = state.bitwise_or(bit) if error else state.bitwise_and(~bit & 0xFF)
     return conn.execute(update(table).where(table.c.uniqueid == uniqueid).values(**columns)).rowcount > 0
 
 
 def mark_done(conn: Connection, feed: FeedRow) -> None:
     """Note that the history of the feed has arrived completely."""
-    conn.execute(update(table).where(table.c.uniqueid == feed.uniqueid).values(state=int(feed.state | State.DONE)))
+    done = table.c.state.bitwise_or(int(State.DONE))
+    conn.execute(update(table).where(table.c.uniqueid == feed.uniqueid).values(state=done))
 
 
 def fingerprint(feed: Feed, configuration: Configuration) -> str:
@@ -186,8 +190,3 @@ def _value_json(value: str | bytes | None) -> str | dict[str, str] | None:
 
 def _value_of(stored: str | dict[str, str] | None) -> str | bytes | None:
     return base64.b64decode(stored["blob"]) if isinstance(stored, dict) else stored
-
-
-def requested(configuration: Configuration) -> Iterable[str]:
-    """Return the names that a feed asks for: all configured attributes."""
-    return [attribute.name for attribute in configuration.attributes]

@@ -14,11 +14,11 @@ from sqlalchemy import Column, ColumnElement, Connection, Select, Table, and_, f
 from jpis.attributes import JOBID_ID, attribute_id, key_of
 from jpis.errors import InvalidRequest
 from jpis.schema import Schema, jobs
-from jpis.update import StringOrBlob
+from jpis.update import StringOrBlob, content_of
 from jpis.values import BLOB_INDEX, ORIGIN_NUMBERS, index_value
 
 #: Records of one query. SQLite takes expressions 1,000 deep and 32,766 bound values.
-CLAUSE_LIMIT = 500
+CLAUSE_LIMIT = 300
 EQUAL_LIMIT = 30_000
 
 
@@ -131,7 +131,7 @@ def _any_record(column: Column[bytes], condition: IndexQuery, form: Any) -> Colu
     """Join the records of a condition by OR. EXISTS restricts nothing, and nothing beside others (jp.md 3.6)."""
     name = condition.attr or ""
     records = [record for record in condition.record if record.op != "EXISTS"]
-    equal = [value for record in records if record.op == "EQUAL" and (value := _content(record.value)) is not None]
+    equal = [value for record in records if record.op == "EQUAL" and (value := content_of(record.value)) is not None]
     clauses = [_compare(column, record, name, form) for record in records if record.op != "EQUAL"]
     if len(equal) < len(records) - len(clauses):
         clauses.append(false())
@@ -142,7 +142,7 @@ def _any_record(column: Column[bytes], condition: IndexQuery, form: Any) -> Colu
 
 
 def _compare(column: Column[bytes], record: IndexQueryRecord, name: str, form: Any) -> ColumnElement[bool]:
-    value, value2 = _content(record.value), _content(record.value2)
+    value, value2 = content_of(record.value), content_of(record.value2)
     if record.op == "WITHIN":
         if value is None or value2 is None:
             raise InvalidRequest(f"WITHIN for {name} needs a value and a value2")
@@ -152,12 +152,6 @@ def _compare(column: Column[bytes], record: IndexQueryRecord, name: str, form: A
         raise InvalidRequest(f"Unknown operator {record.op} for {name}")
     # compared with nothing no value is equal, unequal, less or greater: as recorded from the original
     return false() if value is None else operators[record.op](form(value))
-
-
-def _content(value: StringOrBlob | None) -> str | bytes | None:
-    if value is None:
-        return None
-    return value.string if value.string is not None else value.blob
 
 
 def _whole(content: str | bytes) -> bytes:

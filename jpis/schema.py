@@ -166,7 +166,7 @@ def _make_value_tables(conn: Connection, schema: Schema) -> None:
 
 def _register_attributes(conn: Connection, schema: Schema) -> None:
     configuration = schema.configuration
-    known = dict(conn.execute(select(attrs.c.attrid, attrs.c.name)).tuples().all())
+    known = {row.attrid: row.name for row in conn.execute(select(attrs.c.attrid, attrs.c.name))}
     for identity in known.keys() - schema.values.keys():
         log.warning(
             "attribute %s is no longer configured: its values stay in table %s%s but cannot be asked (-D drops them)",

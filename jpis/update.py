@@ -87,6 +87,11 @@ class Updater:
         encoded = [self._encode(record) for record in records]
         sql.transact(self._engine, lambda conn: self._store(conn, feed_id, done, encoded))
 
+    def load(self, records: Iterable[JobRecord], source: str) -> None:
+        """Store `records` that come from no feed, in one durable transaction; `source` becomes their storage."""
+        encoded = [self._encode(record) for record in records]
+        sql.transact(self._engine, lambda conn: self._insert(conn, encoded, source))
+
     def _store(self, conn: Connection, feed_id: str, done: bool, encoded: Sequence[_Job]) -> None:
         feed = feeds.by_feed_id(conn, feed_id)
         if feed is None:
@@ -149,9 +154,15 @@ class Updater:
             log.info("attribute %s is not configured: its values are ignored", name)
 
 
+def content_of(held: StringOrBlob | None) -> str | bytes | None:
+    """Return the string or the bytes that a stringOrBlob holds, None when it holds nothing."""
+    if held is None:
+        return None
+    return held.string if held.string is not None else held.blob
+
+
 def _value(attribute: AttrValue, jobid: str) -> Value:
-    held = attribute.value
-    content = None if held is None else held.string if held.string is not None else held.blob
+    content = content_of(attribute.value)
     if content is None:
         raise InvalidRequest(f"attribute {attribute.name} of job {jobid} has no value")
     # absent time: epoch 0, shown as unknown; absent origin: the first of the enumeration (jp.md 1.6)
@@ -181,7 +192,7 @@ def _owners(conn: Connection, keys: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for batch in _batches(keys):
         rows = conn.execute(select(jobs.c.jobid, jobs.c.ownerid).where(jobs.c.jobid.in_(batch)))
-        found.update(rows.tuples().all())
+        found.update({row.jobid: row.ownerid for row in rows})
     return found
 
 

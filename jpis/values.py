@@ -21,7 +21,8 @@ ORIGIN_NUMBERS = {"SYSTEM": 1, "USER": 2, "FILE": 3}
 _ORIGIN_LETTERS = {"SYSTEM": b"S", "USER": b"U", "FILE": b"F"}
 _ORIGIN_OF_LETTER = {ord(letter): name for name, letter in _ORIGIN_LETTERS.items()}
 
-_DETAIL = re.compile(rb"((?:[^:\\]|\\.)*):", re.DOTALL)
+#: Up to the first colon that is not escaped.
+_DETAIL = re.compile(rb"([^:\\]*(?:\\.[^:\\]*)*):", re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 
 
