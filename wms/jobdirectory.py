@@ -48,8 +48,14 @@ class JobDirectory:
 
     @property
     def reduced(self) -> str:
-        """The first two characters of the unique part of the job id, as it is encoded."""
-        return encode(self.jobid.rstrip("/").rsplit("/", 1)[-1][:2])
+        """The first two characters of the unique part of the job id, as it is encoded.
+
+        :raises ValueError: they are no name for a directory.
+        """
+        name = encode(self.jobid.rsplit("/", 1)[-1][:2])
+        if name in ("", ".", ".."):
+            raise ValueError(f"not a job id: {self.jobid[:200]!r}")
+        return name
 
     @property
     def path(self) -> Path:
@@ -172,9 +178,11 @@ class JobDirectory:
 
 
 def sweep(root: Path) -> None:
-    """Finish removals that were interrupted."""
-    for doomed in root.glob(f"*/{REMOVED}*"):
-        shutil.rmtree(doomed, ignore_errors=True)
+    """Finish removals that were interrupted and drop registrations that nobody was told of; call before serving."""
+    for path in root.glob("[!.]*/*"):
+        described = (path / "JDLToStart").exists() or (path / "JDLStarted").exists()
+        if path.name.startswith(REMOVED) or not described:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 class Locked(Exception):

@@ -106,11 +106,13 @@ def scalar_text(value: Scalar) -> str:
     return str(value)
 
 
-Plain: TypeAlias = Scalar | Sequence["Plain"] | Mapping[str, "Plain"]
+Plain: TypeAlias = Scalar | Node | Sequence["Plain"] | Mapping[str, "Plain"]
 
 
 def node(value: Plain) -> Node:
-    """The node of a plain Python value: scalars, lists, mappings (records)."""
+    """The node of a plain Python value: scalars, lists, mappings (records); a node stays as it is."""
+    if isinstance(value, Node):
+        return value
     if isinstance(value, Mapping):
         record = Record()
         for name, member in value.items():

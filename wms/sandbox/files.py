@@ -88,9 +88,10 @@ class Place:
 def _job(root: Path, reduced: str, encoded: str, path: str) -> JobDirectory:
     try:
         directory = JobDirectory(root, decode(encoded))
-    except ValueError as error:  # not the encoding of any text
+        in_place = directory.path.parts[-2:] == (reduced, encoded)
+    except ValueError as error:  # not the encoding of any job id
         raise NoSuchFile(path) from error
-    if directory.path.parts[-2:] != (reduced, encoded) or not encoded.startswith("https_3a_2f_2f"):
+    if not in_place or not encoded.startswith("https_3a_2f_2f"):
         raise NoSuchFile(path)
     return directory
 

@@ -57,8 +57,18 @@ def test_removal_is_whole_and_an_interrupted_one_is_finished(tmp_path: Path) -> 
     assert directory.remove() is False
     left = directory.path.with_name(".removed-half")
     (left / "input").mkdir(parents=True)
+    directory.create()  # a registration that was never finished
+    kept = JobDirectory(tmp_path, JOBID + "2")
+    kept.create()
+    kept.write(kept.jdl_to_start, "[ ]")
     sweep(tmp_path)
-    assert list(directory.path.parent.iterdir()) == []
+    assert list(directory.path.parent.iterdir()) == [kept.path]
+
+
+@pytest.mark.parametrize("jobid", ["https://host:9000/..", "https://host:9000/.", "https://host:9000/", ""])
+def test_ids_that_would_leave_the_sandbox_have_no_path(tmp_path: Path, jobid: str) -> None:
+    with pytest.raises(ValueError, match="not a job id"):
+        JobDirectory(tmp_path, jobid).path  # noqa: B018
 
 
 def test_a_lock_keeps_threads_apart_and_frees_itself(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""WMProxy: the web service through which users hand in and control their jobs (wms.md 1)."""

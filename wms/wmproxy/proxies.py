@@ -1,0 +1,71 @@
+"""The delegated proxy that stands behind a request: found, in time, and read for what it says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from gsi.credential import Credential
+from gsi.delegation import DelegationStore, generated_id
+from gsi.errors import CredentialError, DelegationError, VerificationError
+from gsi.peer import Peer
+from gsi.verify import verify_chain
+
+from .errors import Code, OperationError
+
+CLOCK_TOLERANCE = timedelta(seconds=5)  # wms.md 1.7: notBefore may be this far ahead
+MIN_LIFE = timedelta(seconds=1)  # remaining life must be more than this
+
+
+@dataclass(frozen=True)
+class Delegated:
+    """A usable delegated proxy: its credential, where it is stored, and the identity it carries."""
+
+    credential: Credential
+    path: Path
+    peer: Peer
+
+
+def delegated(store: DelegationStore, peer: Peer, delegation_id: str | None, ca_dir: Path) -> Delegated:
+    """The proxy that *peer* delegated under *delegation_id*; without an id, under the one made of its credentials.
+
+    :raises OperationError: DELEGATION_ERROR, PROXY_ERROR or PROXY_EXPIRED (wms.md 1.7).
+    """
+    if delegation_id and "/" in delegation_id:
+        raise OperationError(Code.DELEGATION_ERROR, "invalid delegation id")
+    chosen = delegation_id or generated_id(peer)
+    try:
+        credential = store.credential(peer.dn, chosen)
+        path = store.path(peer.dn, chosen)
+    except DelegationError as error:
+        raise OperationError(Code.DELEGATION_ERROR, f"Unable to get delegated Proxy: {error}") from error
+    check_times(credential)
+    try:
+        identity = verify_chain([credential.certificate, *credential.chain], ca_dir)
+    except VerificationError as error:
+        raise OperationError(Code.PROXY_ERROR, f"the delegated proxy is not valid: {error}") from error
+    return Delegated(credential, path, identity)
+
+
+def check_times(credential: Credential) -> None:
+    """:raises OperationError: PROXY_ERROR (not yet valid) or PROXY_EXPIRED."""
+    now = datetime.now(UTC)
+    chain = (credential.certificate, *credential.chain)
+    if max(certificate.not_valid_before_utc for certificate in chain) > now + CLOCK_TOLERANCE:
+        raise OperationError(Code.PROXY_ERROR, "the proxy is not valid yet")
+    if credential.not_after - now <= MIN_LIFE:
+        raise OperationError(Code.PROXY_EXPIRED, "the proxy has expired")
+
+
+def job_proxy(path: Path) -> Credential:
+    """The proxy of a job's directory.
+
+    :raises OperationError: PROXY_ERROR or PROXY_EXPIRED.
+    """
+    try:
+        credential = Credential.load(path)
+    except CredentialError as error:
+        raise OperationError(Code.PROXY_ERROR, "the proxy of the job cannot be read") from error
+    check_times(credential)
+    return credential
