@@ -56,7 +56,8 @@ class Event:
     """One event. To be treated as immutable; it is not frozen only because so many of them are made.
 
     ``timestamp``, ``arrived``: (seconds, microseconds) UTC. ``level``: a name of ``LEVELS`` or None. ``source``: a name
-    of ``SOURCES``. ``src_instance``: empty when there is none. ``fields``: the specific fields that are set.
+    of ``SOURCES``. ``src_instance``: empty when there is none, None when not even the
+    field was in the line. ``fields``: the specific fields that are set.
     ``missing``: ULM names of the required fields that an incomplete line did not hold (``ulm.parse`` with
     ``complete=False``); the attributes of those have no meaning.
     """
@@ -70,7 +71,7 @@ class Event:
     seqcode: str
     user: str
     source: str
-    src_instance: str = ""
+    src_instance: str | None = ""
     fields: dict[str, Any] = field(default_factory=dict)
     arrived: Timestamp | None = None
     missing: tuple[str, ...] = ()

@@ -77,7 +77,7 @@ class Attribute:
     """One attribute: native name, kind, null, enumeration values from 0, whether it may be an index, meaning.
 
     ``prefix`` goes before the values of an enumeration on the web service and in texts. ``required``: always present in
-    the web service record. ``native``: its name in native XML where that differs.
+    the web service record.
     """
 
     name: str
@@ -87,7 +87,6 @@ class Attribute:
     values: tuple[str, ...] = ()
     prefix: str = ""
     indexable: bool = False
-    native: str = ""
 
     @property
     def ws_name(self) -> str:
@@ -119,8 +118,8 @@ def _int(doc: str, null: int = 0) -> Any:
     return _declare(Kind.INT, doc, null, null=null)
 
 
-def _bool(doc: str, native: str = "") -> Any:
-    return _declare(Kind.BOOL, doc, False, native=native)
+def _bool(doc: str) -> Any:
+    return _declare(Kind.BOOL, doc, False)
 
 
 def _enum(doc: str, values: str, *, null: int = -1, prefix: str = "") -> Any:
@@ -195,7 +194,7 @@ class Status:
     suspended: bool = _bool("the execution is suspended")
     suspend_reason: str | None = _text("why it is suspended")
     failure_reasons: str | None = _text("all reasons of failures, one per line")
-    remove_from_proxy: bool = _bool("a proxy server need not keep the job", native="remove_from_proxxy")
+    remove_from_proxy: bool = _bool("a proxy server need not keep the job")
     ui_host: str | None = _text("host that the job was submitted from")
     user_fqans: list[str] | None = _list(Kind.TEXTS, "VOMS attributes at registration")
     sandbox_retrieved: str = _enum("what became of the output sandbox", "NOTYET USER TIMEOUT NOOUTPUT", null=0)

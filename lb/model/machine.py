@@ -1,0 +1,173 @@
+"""The state machine: what an event does to the status of its job.
+
+The rules in short (lb.md 3.4 to 3.8; the tables are in ``lb.model.rules``):
+
+1. A job without a known type waits for its registration: ``RegJob`` decides which rules hold, whatever came before it
+   is kept by others but changes nothing here. A subjob is born with its parent and has a type from the start
+   (``new_subjob``).
+
+2. Events arrive in any order. What makes an event *usable*, that is in time, is its sequence code: it must not be lower
+   than that of the latest usable event. A late event changes no state and no times; but the data it carries (job
+   descriptions, identifiers, destinations, user tags) are facts all the same and are taken. An event of a type or
+   source that has no business with the job is *bad* and leaves no trace in times and codes.
+
+3. A job that is Aborted, Cancelled or Cleared is over: everything is late. Three things break this. Abort by the
+   workload manager always counts. CollectionState may revive an Aborted collection, because one of its subjobs was
+   submitted again. And the ends of a cancellation follow an order of their own.
+
+4. Resubmission makes several tries run one after the other, or, when it is *shallow*, beside each other. The WM counter
+   of the code tells them apart: one value, one branch. As long as no try has really started, plain order decides. The
+   first ReallyRunning names the branch that counts; from then on events of other branches are late, and destination,
+   worker node and description are taken back from what that branch had. A *deep* resubmission (WILLRESUB by the
+   workload manager) and Abort draw a line: what lies below it is too old to say anything about the future. A newer
+   event of the user interface or the network server makes all this void and starts afresh.
+
+5. The batch system knows better than the log monitor: once the job runs or is done, news about how it got there are
+   late. Its Done ends the wrapper, not the job; the job is done when the log monitor says so. So that its events are
+   not late to begin with, Accepted and Transfer by the log monitor are remembered with their own counter at 0.
+
+6. A payload owner is someone whom the owner named and who said yes, in either order.
+
+7. A parent does not compute its state from its own events alone: see ``lb.model.rules.parents``.
+
+Incremental and from scratch: ``apply`` changes a ``JobState`` by one event; ``recompute`` starts anew and applies the
+events sorted by their codes. The two agree for events that came in order. They need not agree otherwise: what a late
+event left behind depends on what was known when it came. The original has the same two ways and the same difference.
+
+ChangeACL concerns the server's access rules, not the job. A server keeps it from the machine (``NOT_FED``); where it is
+fed all the same, as when a dump is digested, it counts as an event without effect.
+
+Differences from the original that are intended:
+
+* After a ChangeACL nothing is recomputed. The original throws the state away and recomputes the job at the next event.
+* Names of user tags are in lower case however the status was computed.
+* ReallyRunning from a source that cannot know the branch, late and with no branch known, is a bad event. The original
+  dies of it.
+"""
+
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import Final
+
+from lb.model.events import Event
+from lb.model.jobid import JobId
+from lb.model.jobstate import SLOTS, JobState
+from lb.model.rules import batch, cream, glite, transfer, virtual
+from lb.model.rules.order import Branch, Verdict, classify, without_lm
+from lb.model.seqcode import in_order
+from lb.model.status import STATE_CODES, Status
+
+
+class Outcome(Enum):
+    """What an event was worth."""
+
+    USED = "in time: state and times follow it"
+    LATE = "late or without meaning for the state: only its data were taken"
+    BAD = "of a type or source that has no business with this job"
+    UNREGISTERED = "the kind of job is not known yet: nothing was computed"
+
+
+def _always(job: JobState, event: Event) -> Verdict:
+    return Verdict(True, Branch.NONE)
+
+
+Classify = Callable[[JobState, Event], Verdict]
+Process = Callable[[JobState, Event, Verdict], None]
+
+KINDS: Final[dict[str, tuple[Classify, Process]]] = {
+    "SIMPLE": (classify, glite.process),
+    "DAG": (classify, glite.process),
+    "COLLECTION": (classify, glite.process),
+    "CREAM": (_always, cream.process),
+    "PBS": (batch.classify, batch.process_pbs),
+    "CONDOR": (batch.classify, batch.process_condor),
+    "FILE_TRANSFER": (_always, transfer.process),
+    "FILE_TRANSFER_COLLECTION": (_always, transfer.process_collection),
+    "VIRTUAL_MACHINE": (_always, virtual.process),
+}
+"""How the events of each kind of job are judged and applied."""
+
+REGISTERED_AS: Final = {"PARTITIONED": "DAG", "PARTITIONABLE": "SIMPLE"}
+"""Types of a registration that are computed as another type."""
+
+NOT_FED: Final = frozenset({"ChangeACL"})
+"""Events that a server stores but does not apply."""
+
+_NO_CODE: Final = frozenset({"ChangeACL", "GrantPayloadOwnership", "TakePayloadOwnership"})
+"""Events whose codes say nothing about the order of others."""
+_ON_THE_WAY: Final = frozenset({"Waiting", "Ready", "Scheduled"})
+"""Entering one of these, the wrapper of an earlier try is forgotten."""
+
+
+def new_status(jobid: JobId, owner: str | None = None) -> JobState:
+    """A job about which nothing is known. Without ``owner`` the user of the registration becomes the owner."""
+    status = Status(jobId=str(jobid), owner=owner)
+    status.children_hist = [0] * SLOTS
+    status.stateEnterTimes = [0] * SLOTS
+    return JobState(status)
+
+
+def new_subjob(jobid: JobId, parent: Status) -> JobState:
+    """A subjob at the registration of its parent: Submitted, owned by the same, without events (lb.md 3.8)."""
+    job = new_status(jobid, parent.owner)
+    status = job.status
+    status.state = "Submitted"
+    status.jobtype = "FILE_TRANSFER" if parent.jobtype == "FILE_TRANSFER_COLLECTION" else "SIMPLE"
+    status.parent_job = parent.jobId
+    return job
+
+
+def apply(job: JobState, event: Event) -> JobState:
+    """Apply one event of this job; ``job`` is changed and returned, ``job.outcome`` tells what the event was worth."""
+    status = job.status
+    if status.jobtype is None:
+        if event.type.name != "RegJob":
+            job.outcome = Outcome.UNREGISTERED
+            return job
+        kind = event.fields["jobtype"]
+        status.jobtype = REGISTERED_AS.get(kind, kind)
+    judge, process = KINDS[status.jobtype]
+    verdict = judge(job, event)
+    before = status.state
+    process(job, event, verdict)
+    if verdict.bad:
+        job.outcome = Outcome.BAD
+        return job
+    if verdict.usable:
+        _used(job, event, verdict, before)
+    job.outcome = Outcome.USED if verdict.usable else Outcome.LATE
+    if event.source == "NetworkServer" and status.network_server is None:
+        status.network_server = f"{event.host}:{event.src_instance}" if event.src_instance else f"{event.host} "
+    return job
+
+
+def _used(job: JobState, event: Event, verdict: Verdict, before: str) -> None:
+    """Times and codes after a usable event."""
+    status, name = job.status, event.type.name
+    status.lastUpdateTime = event.timestamp
+    if status.state != before:
+        status.stateEnterTime = event.timestamp
+        if status.stateEnterTimes is not None:
+            status.stateEnterTimes[STATE_CODES[status.state]] = event.timestamp[0]
+        if status.state in _ON_THE_WAY:
+            status.jw_status = "UNKNOWN"
+    if name == "Cancel":
+        job.last_cancel_seqcode = event.seqcode
+    elif name not in _NO_CODE:
+        job.last_seqcode = without_lm(event.seqcode) if verdict.hide_lm else event.seqcode
+    if status.state != "Running":
+        status.suspended = False
+        status.suspend_reason = None
+    if verdict.branch is Branch.GOOD:
+        job.last_branch_seqcode = event.seqcode
+
+
+def recompute(events: Iterable[Event], owner: str | None = None) -> JobState:
+    """The state of one job from all its events, sorted by code. ``ValueError`` when there are none."""
+    ordered = in_order(events)
+    if not ordered:
+        raise ValueError("no events to compute a state from")
+    job = new_status(ordered[0].jobid, owner)
+    for event in ordered:
+        apply(job, event)
+    return job

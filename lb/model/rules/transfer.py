@@ -1,0 +1,82 @@
+"""Rules for file transfers and collections of them (lb.md 3.7). There is no order: every event counts."""
+
+from collections.abc import Callable
+from typing import Final
+
+from lb.model.events import Event
+from lb.model.jobstate import JobState
+from lb.model.rules import glite
+from lb.model.rules.order import Verdict
+
+Step = Callable[[JobState, Event, Verdict], None]
+LOCATION: Final = "this is FILE TRANSFER"
+
+
+def process(job: JobState, event: Event, verdict: Verdict) -> None:
+    """One event of a job of type FILE_TRANSFER."""
+    _run(STEPS, job, event, verdict)
+
+
+def process_collection(job: JobState, event: Event, verdict: Verdict) -> None:
+    """One event of a job of type FILE_TRANSFER_COLLECTION."""
+    _run(COLLECTION_STEPS, job, event, verdict)
+
+
+def _run(steps: dict[str, Step], job: JobState, event: Event, verdict: Verdict) -> None:
+    step = steps.get(event.type.name)
+    if step is None:
+        verdict.bad = True
+    else:
+        step(job, event, verdict)
+    if job.status.location is None:
+        job.status.location = LOCATION
+
+
+def _register(job: JobState, event: Event, verdict: Verdict) -> None:
+    glite.register(job, event, verdict)
+    job.status.state = "Submitted"
+
+
+def _addresses(job: JobState, event: Event, verdict: Verdict) -> None:
+    job.status.ft_src, job.status.ft_dest = event.fields["src"], event.fields["dest"]
+
+
+def _progress(job: JobState, event: Event, verdict: Verdict) -> None:
+    status, result = job.status, event.fields["result"]
+    if result == "START":
+        status.state = "Running"
+        return
+    status.state = "Done"
+    status.done_code = "OK" if result == "OK" else "FAILED"
+    if result == "FAIL":
+        reason = event.fields.get("reason")
+        status.failure_reasons = "\n".join(filter(None, (status.failure_reasons, reason))) or None
+
+
+def _abort(job: JobState, event: Event, verdict: Verdict) -> None:
+    job.status.state = "Aborted"
+
+
+def _sandbox(job: JobState, event: Event, verdict: Verdict) -> None:
+    status = job.status
+    status.ft_sandbox_type = event.fields["sandbox_type"]
+    compute = glite.job_id(event.fields.get("compute_job"))
+    parent = glite.job_id(event.fields.get("transfer_job"))
+    if compute is not None:
+        status.ft_compute_job = compute
+    if parent is not None:
+        status.parent_job = parent
+
+
+STEPS: Final[dict[str, Step]] = {
+    "RegJob": _register,
+    "FileTransferRegister": _addresses,
+    "FileTransfer": _progress,
+    "Abort": _abort,
+    "Sandbox": _sandbox,
+}
+COLLECTION_STEPS: Final[dict[str, Step]] = {
+    "RegJob": _register,
+    "Sandbox": _sandbox,
+    "CollectionState": glite.EXTRA["CollectionState"],
+}
