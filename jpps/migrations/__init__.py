@@ -1,0 +1,1 @@
+"""Schema versions of the Primary Storage (alembic scripts, run by sql.migrate)."""
