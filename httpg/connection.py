@@ -88,7 +88,9 @@ class Connection:
                     return self.tls.recv(size)
                 except SSL.WantReadError:
                     continue  # a signal came in between
-        except SSL.ZeroReturnError:
+        except SSL.ZeroReturnError as error:
+            if self.expired:
+                raise self._lost(error) from error
             return b""
         except SSL.Error as error:
             if idle and self._stopping():
@@ -111,7 +113,8 @@ class Connection:
     def sendall(self, octets: bytes | bytearray | memoryview) -> None:
         """Send all; each piece of 64 KiB has its own deadline. Raises ConnectionError, TimeoutError."""
         if len(octets) <= _PIECE:
-            self._send(octets)
+            if octets:
+                self._send(octets)
             return
         view = memoryview(octets)
         for start in range(0, len(view), _PIECE):

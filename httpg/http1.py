@@ -46,13 +46,14 @@ class Request:
 class RequestParser:
     """One for each connection. Feed it; take requests from `ready`, oldest first."""
 
-    __slots__ = ("_current", "_in_header", "_limits", "_parser", "_quiet", "error", "ready")
+    __slots__ = ("_current", "_header_size", "_in_header", "_limits", "_parser", "_quiet", "error", "ready")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._parser = httptools.HttpRequestParser(self)
         self._current = Request()
         self._in_header = False
+        self._header_size = 0
         self._quiet = 0
         self.ready: deque[Request] = deque()
         self.error: RequestError | None = None
@@ -63,6 +64,7 @@ class RequestParser:
         try:
             self._parser.feed_data(octets)
         except httptools.HttpParserUpgrade:
+            self.ready.pop()  # its body, if any, was not looked at: it cannot be served without the upgrade either
             self._fail("501 Not Implemented", "no upgrade to another protocol is possible")
         except httptools.HttpParserCallbackError as error:
             if self.error is None:
@@ -89,14 +91,16 @@ class RequestParser:
 
     def on_url(self, part: bytes) -> None:
         self._current.target += part
+        self._header_size = len(self._current.target)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_header:
             return  # a trailer: nothing that we could believe
         headers = self._current.headers
         headers.append((name, value))
-        if len(headers) > self._limits.max_header_fields:
-            self._refuse("431 Request Header Fields Too Large", "too many header fields")
+        self._header_size += len(name) + len(value)
+        if len(headers) > self._limits.max_header_fields or self._header_size > self._limits.max_header:
+            self._refuse("431 Request Header Fields Too Large", "the header is too large or has too many fields")
         lower = name.lower()
         if lower == b"content-length":
             self._current.length = int(value)

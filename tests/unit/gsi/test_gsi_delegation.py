@@ -105,7 +105,7 @@ def test_destroy_leaves_nothing(store: DelegationStore, tmp_path: Path) -> None:
     delegate(store, pki.proxy(), name="id2")
     store.new_request(pki.USER_DN, "id1")
     store.destroy(pki.USER_DN, "id1")
-    assert not [entry for entry in (tmp_path / "proxycache").rglob("id1")]
+    assert not list((tmp_path / "proxycache").rglob("id1"))
     with pytest.raises(DelegationError):
         store.path(pki.USER_DN, "id1")
     store.path(pki.USER_DN, "id2")
