@@ -1,0 +1,131 @@
+"""Statuses and events as records of the web service (lb.md 6).
+
+The record classes come from outside (``types.jobStatus`` and so on, as ``soap.contract`` makes them, or anything that
+takes members by their wire names), so nothing here knows SOAP.
+
+XML cannot hold every character that a line can: a byte that was no UTF-8 is shown as the Latin-1 character of the same
+number, as in the native protocol; other characters that XML forbids become U+FFFD.
+"""
+
+import re
+from datetime import UTC, datetime
+from functools import cache
+from keyword import iskeyword
+from typing import Any, Final
+
+from lb.model.catalogue import SOURCE_ON_WS, EventType, ws_name
+from lb.model.catalogue import Kind as EventKind
+from lb.model.events import Event
+from lb.model.status import ATTRIBUTES, STATES, Attribute, Kind, Status
+from lb.model.times import Timestamp
+
+_UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
+
+def xml_text(text: str) -> str:
+    """The text without characters that XML 1.0 forbids."""
+    return text if _UNFIT.search(text) is None else _UNFIT.sub(_fit, text)
+
+
+def _fit(match: re.Match[str]) -> str:
+    number = ord(match[0])
+    return chr(number - 0xDC00) if 0xDC80 <= number <= 0xDCFF else "\ufffd"
+
+
+# ---- status ---------------------------------------------------------------------------------------------------------
+
+_SHOWN: Final = tuple((attribute, attribute.ws_name) for attribute in ATTRIBUTES if attribute.kind is not Kind.OPAQUE)
+
+
+def status_to_ws(status: Status, types: Any) -> Any:
+    """The ``jobStatus`` record of a status. Unset optional attributes are None, lists are empty."""
+    members: dict[str, Any] = {"state": status.state.upper()}
+    for attribute, name in _SHOWN:
+        value = getattr(status, attribute.name)
+        if value is not None:
+            members[name] = _status_value(attribute, value, types)
+    return types.jobStatus(**members)
+
+
+def _status_value(attribute: Attribute, value: Any, types: Any) -> Any:
+    kind = attribute.kind
+    if kind is Kind.TEXT or kind is Kind.JOBID:
+        return xml_text(value)
+    if kind is Kind.INT:
+        return None if attribute.null and value == attribute.null else value
+    if kind is Kind.ENUM:
+        return attribute.prefix + value
+    if kind is Kind.BOOL:
+        return value
+    if kind is Kind.TIME:
+        return _timeval(value, types)
+    if kind is Kind.TEXTS:
+        return [xml_text(text) for text in value]
+    if kind is Kind.TAGS:
+        return [types.tagValue(tag=xml_text(name), value=xml_text(text)) for name, text in value.items()]
+    if kind is Kind.COUNTS:
+        return _by_state(attribute, value, types)
+    return [status_to_ws(child, types) for child in value]
+
+
+def _by_state(attribute: Attribute, numbers: list[int], types: Any) -> list[Any]:
+    """One item per state from Submitted on; Undefined is no state on the web service."""
+    pairs = zip((name.upper() for name in STATES[1:]), numbers[1:], strict=True)
+    if attribute.name == "children_hist":
+        return [types.childrenHistItem(state=state, count=count) for state, count in pairs]
+    return [types.stateEnterTimesItem(state=state, time=datetime.fromtimestamp(at, UTC)) for state, at in pairs]
+
+
+def _timeval(moment: Timestamp, types: Any) -> Any:
+    return types.timeval(tvSec=moment[0], tvUsec=moment[1])
+
+
+# ---- event ----------------------------------------------------------------------------------------------------------
+
+
+def event_to_ws(event: Event, types: Any) -> Any:
+    """The ``event`` record (a choice by event type) of an event."""
+    members: dict[str, Any] = {
+        "timestamp": _timeval(event.timestamp, types),
+        "arrived": None if event.arrived is None else _timeval(event.arrived, types),
+        "host": xml_text(event.host),
+        "level": event.level,
+        "priority": event.priority,
+        "jobId": str(event.jobid),
+        "seqcode": xml_text(event.seqcode),
+        "user": xml_text(event.user),
+        "source": SOURCE_ON_WS.get(event.source, event.source),
+        "srcInstance": None if event.src_instance is None else xml_text(event.src_instance),
+    }
+    for name, native, kind, null in _event_members(event.type):
+        members[name] = _event_value(kind, event.fields.get(native, null), types)
+    record = getattr(types, f"event{event.type.name}")(**members)
+    return types.event(**{event.type.name: record})
+
+
+@cache
+def _event_members(kind: EventType) -> tuple[tuple[str, str, EventKind, int | None], ...]:
+    """(member, field, kind, value when unset); an unset number is sent unless its null is -1, as the original does."""
+    rows = []
+    for field in kind.fields:
+        name = ws_name(field.name)
+        numeric = field.kind in (EventKind.INT, EventKind.PORT, EventKind.DOUBLE)
+        null = field.null if numeric and field.null == 0 else None
+        rows.append((name + "_" if iskeyword(name) else name, field.name, field.kind, null))
+    return tuple(rows)
+
+
+def _event_value(kind: EventKind, value: Any, types: Any) -> Any:
+    if value is None:
+        return [] if kind is EventKind.TAGS else None
+    if kind is EventKind.TEXT:
+        return xml_text(value)
+    if kind is EventKind.SOURCE:
+        return SOURCE_ON_WS.get(value, value)
+    if kind is EventKind.JOBID:
+        return str(value)
+    if kind is EventKind.TIME:
+        return _timeval(value, types)
+    if kind is EventKind.TAGS:
+        return [types.tagValue(tag=xml_text(name), value=xml_text(text)) for name, text in value]
+    return value
