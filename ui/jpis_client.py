@@ -122,7 +122,7 @@ def fault_text(fault: Fault) -> str:
 
 
 def main() -> None:
-    """Entry point. Exit codes: 0 done, 1 fault, wrong usage, or a file that cannot be opened (jp.md 5.2)."""
+    """Entry point. Exit codes: 0 done; 1 fault, wrong usage, or a file that cannot be opened (jp.md 5.2)."""
     try:
         sys.exit(command.main(standalone_mode=False))
     except click.UsageError as error:
@@ -131,6 +131,7 @@ def main() -> None:
         click.echo("interrupted", err=True)
     except QueryError as error:
         click.echo(f"the query cannot be read: {error}", err=True)
+        sys.exit(0)  # scripts know it so: a query that is no XML is a message, no failure (jp.md 5.2)
     except Fault as fault:
         click.echo(fault_text(fault), err=True)
     except (TransportError, requests.RequestException) as error:
