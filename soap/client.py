@@ -97,48 +97,65 @@ class Client:
             raise _transport(self.url, error) from error
         except xml.XmlRefused as error:
             raise _unexpected(self.url, response) from error
-        first = root.find(f"{_BODY}/*")
+        return self._check(operation, root.find(f"{_BODY}/*"))
+
+    def _pull(self, operation: Operation, member: Member, response: requests.Response) -> Iterator[Any]:
+        decode = self.contract.member_decoder(operation.output.type_name, member)
+        for element in self._children(operation, response):
+            if element.tag == member.tag:
+                try:
+                    value = decode(element)
+                except ValueError as error:
+                    raise TransportError(f"{self.url} answered a bad {member.name}: {error}") from error
+                yield value
+
+    def _children(self, operation: Operation, response: requests.Response) -> Iterator[etree._Element]:
+        """The children of the response, each when it is complete; dropped when the next ones are asked for."""
+        tree = xml.GrowingTree()
+        for piece in self._pieces(response):
+            self._grow(tree, piece)
+            wrapper = _content(tree)
+            if wrapper is not None and wrapper.tag == operation.output.wrapper:
+                whole = list(wrapper) if piece is None else list(wrapper)[:-1]
+                yield from whole
+                del wrapper[: len(whole)]
+        self._check(operation, _content(tree))
+
+    def _pieces(self, response: requests.Response) -> Iterator[bytes | None]:
+        """The body as it comes, then None."""
+        try:
+            yield from response.iter_content(PIECE)
+        except requests.RequestException as error:
+            raise _transport(self.url, error) from error
+        yield None
+
+    def _grow(self, tree: xml.GrowingTree, piece: bytes | None) -> None:
+        try:
+            if piece is None:
+                tree.close()
+            else:
+                tree.feed(piece)
+        except xml.XmlRefused as error:
+            raise TransportError(f"the answer of {self.url} cannot be read: {error}") from error
+
+    def _check(self, operation: Operation, first: etree._Element | None) -> etree._Element:
+        """The wrapper of the response. Raises the fault when it is one."""
         if first is not None and first.tag == _FAULT:
             raise faultreader.fault(self.contract, first)
         if first is None or first.tag != operation.output.wrapper:
             raise TransportError(f"{self.url} answered something else than {operation.name}Response")
         return first
 
-    def _pull(self, operation: Operation, member: Member, response: requests.Response) -> Iterator[Any]:
-        parser = xml.PullParser([member.tag, _FAULT, operation.output.wrapper])
-        decode = self.contract.member_decoder(operation.output.type_name, member)
-        complete = False
-        for element in self._elements(parser, response):
-            parent = element.getparent()
-            if element.tag == _FAULT:
-                raise faultreader.fault(self.contract, element)
-            if element.tag == operation.output.wrapper:
-                complete = True
-            elif parent is not None and parent.tag == operation.output.wrapper:
-                try:
-                    value = decode(element)
-                except ValueError as error:
-                    raise TransportError(f"{self.url} answered a bad {member.name}: {error}") from error
-                xml.forget(element)
-                yield value
-        if not complete:
-            raise TransportError(f"{self.url} answered something else than {operation.name}Response")
-
-    def _elements(self, parser: xml.PullParser, response: requests.Response) -> Iterator[etree._Element]:
-        try:
-            for piece in response.iter_content(PIECE):
-                yield from parser.feed(piece)
-            yield from parser.close()
-        except requests.RequestException as error:
-            raise _transport(self.url, error) from error
-        except xml.XmlRefused as error:
-            raise TransportError(f"the answer of {self.url} cannot be read: {error}") from error
-
     def _decoded(self, type_name: str, element: etree._Element) -> Any:
         try:
             return self.contract.decoder(type_name)(element)
         except ValueError as error:
             raise TransportError(f"the answer of {self.url} cannot be read: {error}") from error
+
+
+def _content(tree: xml.GrowingTree) -> etree._Element | None:
+    """What the SOAP body holds, as far as it has come."""
+    return None if tree.root is None else tree.root.find(f"{_BODY}/*")
 
 
 def _transport(url: str, error: requests.RequestException) -> TransportError:

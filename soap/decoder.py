@@ -35,13 +35,15 @@ class Decoders:
         self, schemas: Schemas, label: str, extra: Mapping[str, ComplexType], records: Mapping[str, type[Any]]
     ) -> None:
         self._schemas = schemas
-        self._scope: dict[str, Any] = {"is_nil": is_nil, "raw": _raw, "text_of": _text_of}
+        self._scope: dict[str, Any] = {"is_nil": is_nil, "raw": _raw, "text_of": _text_of, "new": object.__new__}
+        self._tables: dict[str, dict[str, Any]] = {}
         types = {n: t for n, t in {**schemas.types, **extra}.items() if isinstance(t, ComplexType)}
         self._names = {name: f"read_{number}" for number, name in enumerate(types)}
         for name in types:
-            self._scope["make_" + self._names[name]] = records[name]
+            self._scope["class_of_" + self._names[name]] = records[name]
         source = "\n".join(line for name, each in types.items() for line in self._function(name, each))
         compile_into(self._scope, source, f"<decoders of {label}>")
+        self._scope.update(self._tables)
 
     def of(self, type_name: str) -> Decoder:
         """The decoder of a complex type."""
@@ -57,40 +59,44 @@ class Decoders:
         return decoder
 
     def _function(self, name: str, type_: ComplexType) -> Iterator[str]:
-        make = "make_" + self._names[name]
         yield f"def {self._names[name]}(e):"
-        if not type_.members:
-            yield f"    return {make}()"
-            return
-        yield "    if not len(e) and is_nil(e): return None"
-        yield from self._by_table(type_, make) if len(type_.members) > MANY else self._by_chain(type_, make)
-
-    def _by_chain(self, type_: ComplexType, make: str) -> Iterator[str]:
-        names = [f"v{number}" for number, _ in enumerate(type_.members)]
-        for name, member in zip(names, type_.members, strict=True):
-            yield f"    {name} = {'[]' if member.repeated else 'None'}"
-        yield "    for c in e:"
-        yield "        t = c.tag"
-        for word, name, member in zip(_if(), names, type_.members, strict=False):
-            test = "True" if member.any else f"t == {member.tag!r}"
-            value = self._value(type_, member)
-            yield f"        {word} {test}: " + (f"{name}.append({value})" if member.repeated else f"{name} = {value}")
-        yield f"    return {make}({', '.join(names)})"
-
-    def _by_table(self, type_: ComplexType, make: str) -> Iterator[str]:
-        table = f"table_{make}"
-        entries = []
-        for member in type_.members:
-            yield_value = self._value(type_, member)
-            entries.append(f"{member.tag!r}: ({member.attribute!r}, {member.repeated}, lambda c: {yield_value})")
-        yield f"    r = {make}()"
-        yield "    for c in e:"
-        yield f"        found = {table}.get(c.tag)"
-        yield "        if found is None: continue"
-        yield "        if found[1]: getattr(r, found[0]).append(found[2](c))"
-        yield "        else: setattr(r, found[0], found[2](c))"
+        yield f"    r = new(class_of_{self._names[name]})"
+        if type_.members:
+            yield "    if not len(e) and is_nil(e): return None"
+            yield from self._defaults(type_)
+            yield "    for c in e:"
+            yield from self._by_table(name, type_) if len(type_.members) > MANY else self._by_chain(type_)
         yield "    return r"
-        yield f"{table} = {{{', '.join(entries)}}}"
+
+    @staticmethod
+    def _defaults(type_: ComplexType) -> Iterator[str]:
+        single = [f"r.{member.attribute} = " for member in type_.members if not member.repeated]
+        if single:
+            yield f"    {''.join(single)}None"
+        for member in type_.members:
+            if member.repeated:
+                yield f"    r.{member.attribute} = []"
+
+    def _by_chain(self, type_: ComplexType) -> Iterator[str]:
+        yield "        t = c.tag"
+        for word, member in zip(_if(), type_.members, strict=False):
+            test = "True" if member.any else f"t == {member.tag!r}"
+            yield f"        {word} {test}: {self._store(type_, member)}"
+
+    def _by_table(self, name: str, type_: ComplexType) -> Iterator[str]:
+        """One small function per member, found by tag; only its text refers to the table, which comes later."""
+        table = f"table_{self._names[name]}"
+        yield f"        store = {table}.get(c.tag)"
+        yield "        if store is not None: store(r, c)"
+        self._tables[table] = {}
+        for member in type_.members:
+            scope = self._scope
+            compile_into(scope, f"def store(r, c): {self._store(type_, member)}", f"<{type_.label}.{member.name}>")
+            self._tables[table][member.tag] = scope.pop("store")
+
+    def _store(self, type_: ComplexType, member: Member) -> str:
+        value = self._value(type_, member)
+        return f"r.{member.attribute}.append({value})" if member.repeated else f"r.{member.attribute} = {value}"
 
     def _value(self, type_: ComplexType, member: Member) -> str:
         if member.any:

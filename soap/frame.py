@@ -5,6 +5,7 @@ finds the operation and calls it, its server base drives a message through. What
 left alone, only its log entries for faults are silenced: a fault is an answer, and it is logged once, by us.
 """
 
+import itertools
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -37,6 +38,9 @@ log = logging.getLogger(__name__)
 
 Translate = Callable[[Fault, str], Fault]
 """What becomes of a fault before it is written, given the operation's wire name ("" when there is none)."""
+
+
+_number = itertools.count(1)
 
 
 class Carried(SpyneFault):  # type: ignore[misc]
@@ -158,6 +162,22 @@ class _Application(Application):  # type: ignore[misc]
             raise Carried(fault) from None
 
 
+class _Context(MethodContext):  # type: ignore[misc]
+    """spyne's context of one call, without what costs time and is of no use for calls of one message each."""
+
+    TransportContext = None
+    __setattr__ = object.__setattr__
+
+    def copy(self) -> "_Context":
+        """No auxiliary methods here: the context found is the one that is used."""
+        return self
+
+    def close(self) -> None:
+        """spyne collects garbage here every minute, which stops all threads for no gain."""
+        self.app.event_manager.fire_event("method_context_closed", self)
+        self.is_closed = True
+
+
 class Frame(ServerBase):  # type: ignore[misc]
     """Drives one request through spyne: from bytes or a parsed envelope to chunks of bytes."""
 
@@ -167,11 +187,12 @@ class Frame(ServerBase):  # type: ignore[misc]
         service = service_class(contract, list(port.operations.values()), function)
         validator = Validator(contract)
         protocols = [_Protocol(contract, port, validator, translate) for _ in ("in", "out")]  # spyne wants two
-        super().__init__(_Application([service], port.namespace, contract.name, *protocols))
+        name = f"{contract.name}.{port.name}.{next(_number)}"  # spyne keeps a registry by name
+        super().__init__(_Application([service], port.namespace, name, *protocols))
 
     def run(self, source: bytes | etree._Element, charset: str | None, user: Any) -> tuple[bool, Iterator[bytes]]:
         """Whether it went well, and the envelope in chunks; the chunks may raise when they are made lazily."""
-        ctx = MethodContext(self, MethodContext.SERVER)
+        ctx = _Context(self, MethodContext.SERVER)
         ctx.udc = user
         if isinstance(source, bytes):
             ctx.in_string = [source]

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from email.message import Message
+from functools import lru_cache
 from typing import Any
 
 from soap.documents import Documents
@@ -45,6 +46,7 @@ def read_request(environ: Environ, limit: int) -> tuple[bytes, str | None]:
     return _body(environ, limit), charset
 
 
+@lru_cache(maxsize=64)
 def _charset(content_type: str) -> str | None:
     header = Message()
     header["Content-Type"] = content_type

@@ -12,6 +12,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 from soap.schema import INTEGERS, STRINGS
@@ -31,13 +32,19 @@ def escape(text: str) -> str:
 
 def instant(moment: datetime) -> str:
     """A moment in UTC with a resolution of seconds, as all original services write it (jp.md 1.6)."""
-    if moment.tzinfo is None:
-        raise EncodeError(f"{moment!r} has no time zone")
     if moment.tzinfo is not UTC:
+        if moment.tzinfo is None:
+            raise EncodeError(f"{moment!r} has no time zone")
         moment = moment.astimezone(UTC)
-    return moment.isoformat()[:19] + "Z"
+    # Three times as fast as isoformat, and timestamps are a third of a large answer's cost.
+    date = f"{moment.year:04}-{_TWO[moment.month]}-{_TWO[moment.day]}"
+    return f"{date}T{_TWO[moment.hour]}:{_TWO[moment.minute]}:{_TWO[moment.second]}Z"
 
 
+_TWO = [f"{number:02}" for number in range(60)]
+
+
+@lru_cache(maxsize=4096)
 def read_instant(text: str) -> datetime:
     """An xsd:dateTime; without zone it is taken as UTC. ValueError when Python cannot hold it."""
     moment = datetime.fromisoformat(text.strip())

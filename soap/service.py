@@ -30,7 +30,7 @@ from soap.http import Environ, HttpError, StartResponse
 if TYPE_CHECKING:
     from gsi.authz import Access, Policy
 
-__all__ = ["Call", "SoapApplication", "application", "combine", "not_yet"]
+__all__ = ["Call", "SoapApplication", "application", "combine", "is_available", "not_yet"]
 
 log = logging.getLogger(__name__)
 
@@ -213,4 +213,10 @@ def not_yet(*accesses: "Access") -> Any:
         raise PosixFault(errno.ENOSYS, f"{call.operation} is not available in this release")
 
     refuse.__access__ = accesses  # type: ignore[attr-defined]
+    refuse.__not_yet__ = True  # type: ignore[attr-defined]
     return refuse
+
+
+def is_available(method: Callable[..., Any]) -> bool:
+    """False for a method made by `not_yet`."""
+    return not getattr(method, "__not_yet__", False)
