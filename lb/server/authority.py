@@ -1,0 +1,97 @@
+"""Who is allowed what: the policy file, the server's own identity and its super-users put together (lb.md 11).
+
+An event says in DG.USER on whose behalf it was logged. The peer himself may say so of himself; of others only a trusted
+logger: the server's own identity, a super-user, or somebody whom a rule of the action LOG_WMS_EVENTS names (`.*` names
+nobody). A rule for everybody permits to log, it does not permit to speak for others.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from gsi.authz import PeerList
+from gsi.names import same_dn
+from gsi.peer import Peer
+from lb.server.policy import Action, PolicyFile
+
+#: Events that the actions LOG_CE_EVENTS and LOG_GENERAL_EVENTS cover (lb.md 11.1); all others need LOG_WMS_EVENTS.
+_COVERED: Final = {
+    **dict.fromkeys(("Running", "ReallyRunning", "Done"), Action.LOG_CE_EVENTS),
+    **dict.fromkeys(("CurDescr", "UserTag", "ChangeACL"), Action.LOG_GENERAL_EVENTS),
+    "RegJob": Action.REGISTER_JOBS,
+    "GrantPayloadOwnership": Action.GRANT_OWNERSHIP,
+}
+_FQAN: Final = "FQAN:"
+#: What old proxies added to a subject; a log line may still carry it, and it is the same person (lb.md 5.1).
+_PROXY_TAILS: Final = ("/CN=proxy", "/CN=limited proxy")
+
+
+def person(dn: str) -> str:
+    """The subject without the marks of proxies at its end."""
+    while dn.endswith(_PROXY_TAILS):
+        dn = dn[: dn.rindex("/CN=")]
+    return dn
+
+
+def same_person(a: str, b: str) -> bool:
+    """Whether two subjects, either of which may end in marks of proxies, are one person."""
+    return a == b or same_dn(person(a), person(b))
+
+
+class Authority:
+    """Answers every question about rights.
+
+    own_dn: the server's identity, which may read all and purge; policy: None when there is no policy file: everybody
+    authenticated may log then, and nobody reads what is not his; super_users: DNs or `FQAN:<fqan>`; loggers: further
+    trusted loggers; open_to_all: option --noauth, no tests of ownership.
+    """
+
+    def __init__(
+        self, own_dn: str, policy: PolicyFile | None = None, super_users: Iterable[str] = (),
+        loggers: PeerList | None = None, *, open_to_all: bool = False,
+    ) -> None:
+        self.own_dn = own_dn
+        self.open_to_all = open_to_all
+        self._policy = policy
+        self._super_users = tuple(super_users)
+        self._loggers = loggers or PeerList()
+
+    def is_admin(self, peer: Peer | None) -> bool:
+        """ADMIN_ACCESS: every check is off."""
+        if self.open_to_all:
+            return True
+        return peer is not None and (self._is_super_user(peer) or self._permits(Action.ADMIN_ACCESS, peer))
+
+    def may_read_all(self, peer: Peer | None) -> bool:
+        """Whether the peer may see any job: admin, READ_ALL, the server itself."""
+        return self._holds(Action.READ_ALL, peer)
+
+    def may_purge(self, peer: Peer | None) -> bool:
+        """Whether the peer may remove jobs: admin, PURGE, the server itself."""
+        return self._holds(Action.PURGE, peer)
+
+    def may_log(self, peer: Peer, event: str) -> bool:
+        """Whether the peer may log events of this type at all; without a policy file everybody may."""
+        if self._policy is None or self._is_self(peer) or self.is_admin(peer):
+            return True
+        return self._permits(_COVERED.get(event, Action.LOG_WMS_EVENTS), peer)
+
+    def is_trusted_logger(self, peer: Peer) -> bool:
+        """Whether the peer may log on behalf of others."""
+        if self.is_admin(peer) or self._is_self(peer) or peer.dn in self._loggers:
+            return True
+        return self._policy is not None and self._policy.trusts(Action.LOG_WMS_EVENTS, peer)
+
+    def _holds(self, action: Action, peer: Peer | None) -> bool:
+        return self.is_admin(peer) or (peer is not None and (self._is_self(peer) or self._permits(action, peer)))
+
+    def _permits(self, action: Action, peer: Peer) -> bool:
+        return self._policy is not None and self._policy.permits(action, peer)
+
+    def _is_self(self, peer: Peer) -> bool:
+        return same_dn(peer.dn, self.own_dn)
+
+    def _is_super_user(self, peer: Peer) -> bool:
+        return any(
+            name.removeprefix(_FQAN) in peer.fqans if name.startswith(_FQAN) else same_dn(name, peer.dn)
+            for name in self._super_users
+        )

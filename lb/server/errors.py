@@ -1,0 +1,35 @@
+"""What the LB server refuses, and the number it says it with (lb.md 15)."""
+
+import errno
+import os
+from typing import Final
+
+NOINDEX: Final = 1416
+_TEXTS: Final = {NOINDEX: "No indexed condition in query"}
+
+
+class LbError(Exception):
+    """A request that cannot be done: `code` is an errno or an LB code, the text says why, for the caller to read."""
+
+    def __init__(self, code: int, description: str) -> None:
+        super().__init__(description)
+        self.code = code
+
+    @property
+    def text(self) -> str:
+        """The words that belong to the code."""
+        return error_text(self.code)
+
+    @property
+    def description(self) -> str:
+        return str(self)
+
+
+def error_text(code: int) -> str:
+    """Text of an errno or an LB code."""
+    return _TEXTS.get(code) or os.strerror(code)
+
+
+def not_allowed(description: str) -> LbError:
+    """EPERM."""
+    return LbError(errno.EPERM, description)

@@ -1,0 +1,298 @@
+"""Questions about jobs and events, answered from the tables (lb.md 4.4, 4.7, 8.3, 11.2).
+
+The database finds candidates by what it has indexed, a superset of the answer; whether a candidate really is one is
+decided on its status. Jobs that the caller may not read are passed over: when nothing else was found, the answer is
+EPERM. Zombies are found only by their id.
+"""
+
+import errno
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from sqlalchemy import Column, ColumnElement, Connection, Engine, Row, Select, and_, or_, select, true
+
+import sql
+from gsi.peer import Peer
+from lb.model import ulm
+from lb.model.events import Event
+from lb.model.jobid import JobId
+from lb.model.jobstate import JobState
+from lb.model.status import Status
+from lb.model.view import Flag, view
+from lb.server import schema, zombies
+from lb.server.authority import Authority, same_person
+from lb.server.conditions import Comparison, Group, event_matches, job_matches
+from lb.server.errors import NOINDEX, LbError, not_allowed
+from lb.server.record import CHUNK, decode
+from lb.server.schema import events, events_flesh, indexed, jobs, states, users
+
+#: Attributes of which some condition must name one: the database has an index on them (lb.md 4.4, 12.3).
+INDEXED: Final = ("JOBID", "OWNER", "LOCATION", "DESTINATION", "PARENT", "LASTUPDATETIME")
+#: Jobs whose statuses are read at once while an answer is being sent.
+_PIECE: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Most jobs or events of one answer, 0: no limit (option -L)."""
+
+    jobs: int = 0
+    events: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks. `all`: he may read every job."""
+
+    peer: Peer | None
+    all: bool
+
+    def may_read(self, row: Row[Any]) -> bool:
+        """Owner, payload owner, or one who may read everything (lb.md 11.2)."""
+        if self.all:
+            return True
+        if self.peer is None:
+            return False
+        return same_person(ulm.decode(row.cert_subj), self.peer.dn) or row.payload_userid == schema.userid(self.peer.dn)
+
+
+class Queries:
+    """Answers for one process. server: is the id one of ours? (lb.server.admission.Admission.is_ours)"""
+
+    def __init__(
+        self, engine: Engine, authority: Authority, is_ours: Callable[[JobId], bool], limits: Limits = Limits()
+    ) -> None:
+        self._engine = engine
+        self._authority = authority
+        self._is_ours = is_ours
+        self.limits = limits
+
+    # ---- jobs -------------------------------------------------------------------------------------------------------
+
+    def job_status(self, jobid: JobId, peer: Peer | None, flags: Flag) -> Status:
+        """The status of one job. Raises LbError: EINVAL (not our id), ENOENT, EIDRM (purged), EPERM."""
+        found = self.find_jobs([Group("JOBID", (Comparison("EQUAL", str(jobid)),))], peer)
+        return next(self.statuses(found, flags))
+
+    def find_jobs(self, groups: Sequence[Group], peer: Peer | None) -> list[JobId]:
+        """The jobs that match and may be read, by id. Raises LbError; one job at least is in the list."""
+        self._check_ids(groups)
+        _check_index(groups)
+        with sql.read(self._engine) as conn:
+            found, hidden = self._scan(conn, groups, peer)
+            if not found:
+                raise not_allowed("not owner") if hidden else _nothing(conn, groups)
+        if self.limits.jobs and len(found) > self.limits.jobs:
+            raise LbError(errno.E2BIG, f"more than {self.limits.jobs} jobs match")
+        return found
+
+    def statuses(self, jobids: Sequence[JobId], flags: Flag) -> Iterator[Status]:
+        """The statuses of jobs, in order, a piece at a time; a job that was purged meanwhile is Purged."""
+        for start in range(0, len(jobids), _PIECE):
+            with sql.read(self._engine) as conn:
+                piece = _statuses(conn, jobids[start : start + _PIECE], flags)
+            yield from piece
+
+    def _scan(self, conn: Connection, groups: Sequence[Group], peer: Peer | None) -> tuple[list[JobId], bool]:
+        asker = Asker(peer, self._authority.may_read_all(peer))
+        exact = all(group.attribute in _EXACT for group in groups)
+        found, hidden = [], False
+        for row in conn.execute(_candidates(groups, with_state=not exact)):
+            if not exact and not job_matches(_state(conn, row).status, groups):
+                continue
+            if asker.may_read(row):
+                found.append(JobId.parse(row.dg_jobid))
+            else:
+                hidden = True
+        return found, hidden
+
+    def _check_ids(self, groups: Sequence[Group]) -> None:
+        for group in groups:
+            if group.attribute in ("JOBID", "PARENT"):
+                for comparison in group.comparisons:
+                    if not self._is_ours(JobId.parse(str(comparison.value))):
+                        raise LbError(errno.EINVAL, f"{comparison.value} does not match the address of this server")
+
+    # ---- events -----------------------------------------------------------------------------------------------------
+
+    def find_events(
+        self, job_groups: Sequence[Group], event_groups: Sequence[Group], peer: Peer | None
+    ) -> Iterator[Event]:
+        """The events that match, of jobs that may be read, by job, then by arrival.
+
+        Raises LbError before the first event, ENOENT when there is none. There is no word of zombies here (lb.md 8.3).
+        """
+        self._check_ids(job_groups)
+        timed = [group for group in event_groups if group.attribute == "TIME"]
+        if not timed:
+            _check_index(job_groups)
+        with sql.read(self._engine) as conn:
+            if job_groups:
+                found, hidden = self._scan(conn, job_groups, peer)
+            else:
+                found, hidden = self._scan_events(conn, timed, peer)
+        matching = self._matching(found, event_groups)
+        first = next(matching, None)
+        if first is None:
+            nothing = LbError(errno.ENOENT, "no matching events found")
+            raise not_allowed("not owner") if hidden and not found else nothing
+        return self._limited(first, matching)
+
+    def _limited(self, first: Event, rest: Iterator[Event]) -> Iterator[Event]:
+        if not self.limits.events:
+            return _chain(first, rest)
+        collected = [first]
+        for event in rest:
+            if len(collected) == self.limits.events:
+                raise LbError(errno.E2BIG, f"more than {self.limits.events} events match")
+            collected.append(event)
+        return iter(collected)
+
+    def _matching(self, jobids: Sequence[JobId], groups: Sequence[Group]) -> Iterator[Event]:
+        for jobid in jobids:
+            with sql.read(self._engine) as conn:
+                found = [event for event in _events(conn, jobid) if event_matches(event, groups)]
+            yield from found
+
+    def _scan_events(
+        self, conn: Connection, timed: Sequence[Group], peer: Peer | None
+    ) -> tuple[list[JobId], bool]:
+        within = and_(*(or_(*(_sql_number(events.c.time_stamp, c) for c in group.comparisons)) for group in timed))
+        keys = list(conn.execute(select(events.c.jobid).where(within).distinct().order_by(events.c.jobid)).scalars())
+        asker = Asker(peer, self._authority.may_read_all(peer))
+        found, hidden = [], False
+        for start in range(0, len(keys), CHUNK):
+            for row in conn.execute(_rows(jobs.c.jobid.in_(keys[start : start + CHUNK]))):
+                if asker.may_read(row):
+                    found.append(JobId.parse(row.dg_jobid))
+                else:
+                    hidden = True
+        return found, hidden
+
+
+def _chain(first: Event, rest: Iterator[Event]) -> Iterator[Event]:
+    yield first
+    yield from rest
+
+
+# ---- reading --------------------------------------------------------------------------------------------------------
+
+
+def _candidates(groups: Sequence[Group], *, with_state: bool) -> Select[Any]:
+    wanted = [
+        or_(*(_SQL[group.attribute](comparison) for comparison in group.comparisons))
+        for group in groups if group.attribute in _SQL
+    ]
+    return _rows(and_(true(), *wanted), *([states.c.int_status] if with_state else []))
+
+
+def _rows(where: ColumnElement[bool], *more: ColumnElement[Any]) -> Select[Any]:
+    """Jobs with their owners, by id."""
+    return (
+        select(jobs.c.jobid, jobs.c.dg_jobid, users.c.cert_subj, states.c.payload_userid, *more)
+        .join(states, states.c.jobid == jobs.c.jobid).join(users, users.c.userid == jobs.c.userid)
+        .where(where).order_by(jobs.c.jobid)
+    )
+
+
+def _state(conn: Connection, row: Row[Any]) -> JobState:
+    return decode(conn, JobId.parse(row.dg_jobid), ulm.decode(row.cert_subj), row.int_status)
+
+
+def _statuses(conn: Connection, jobids: Sequence[JobId], flags: Flag) -> list[Status]:
+    """What a query with these flags shows of the jobs."""
+    wanted = jobs.c.jobid.in_([jobid.unique for jobid in jobids])
+    found = {row.jobid: row for row in conn.execute(_rows(wanted, states.c.int_status))}
+    return [
+        _shown(conn, _state(conn, found[jobid.unique]), flags) if jobid.unique in found
+        else Status(state="Purged", jobId=str(jobid))
+        for jobid in jobids
+    ]
+
+
+def _shown(conn: Connection, job: JobState, flags: Flag) -> Status:
+    status = job.status
+    wants_children = flags & (Flag.CHILDREN | Flag.CHILDSTAT | Flag.CHILDHIST_THOROUGH)
+    if not status.children_num or not wants_children:
+        return view(status, flags)
+    wants_states = flags & (Flag.CHILDSTAT | Flag.CHILDHIST_THOROUGH)
+    mine = states.c.parent_job == JobId.parse(status.jobId or "").unique
+    children = conn.execute(_rows(mine, *([states.c.int_status] if wants_states else []))).all()
+    below = [_shown(conn, _state(conn, row), flags) for row in children] if wants_states else []
+    return view(status, flags, [row.dg_jobid for row in children], below)
+
+
+def _events(conn: Connection, jobid: JobId) -> Iterator[Event]:
+    rows = conn.execute(
+        select(events.c.arrived, events_flesh.c.ulm)
+        .join(events_flesh, and_(events_flesh.c.jobid == events.c.jobid, events_flesh.c.event == events.c.event))
+        .where(events.c.jobid == jobid.unique).order_by(events.c.event)
+    )
+    return (replace(ulm.parse(row.ulm), arrived=(row.arrived, 0)) for row in rows)
+
+
+# ---- conditions in SQL ----------------------------------------------------------------------------------------------
+
+_OPERATORS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
+    "EQUAL": operator.eq, "UNEQUAL": operator.ne, "LESS": operator.lt, "GREATER": operator.gt,
+}
+
+
+def _sql_number(column: Column[Any], comparison: Comparison) -> ColumnElement[bool]:
+    if comparison.op == "WITHIN":
+        return column.between(comparison.value, comparison.upper)
+    return _compare(column, comparison.op, comparison.value)
+
+
+def _compare(column: Column[Any], op: str, value: Any) -> ColumnElement[bool]:
+    compared: ColumnElement[bool] = _OPERATORS[op](column, value)
+    return compared
+
+
+def _sql_id(column: Column[Any], comparison: Comparison) -> ColumnElement[bool]:
+    unique = JobId.parse(str(comparison.value)).unique
+    if comparison.op == "UNEQUAL":
+        return or_(column != unique, column.is_(None))
+    return _compare(column, comparison.op, unique)
+
+
+def _sql_owner(comparison: Comparison) -> ColumnElement[bool]:
+    return _compare(jobs.c.userid, comparison.op, schema.userid(str(comparison.value)))
+
+
+def _sql_text(column: Column[Any], comparison: Comparison) -> ColumnElement[bool]:
+    """The column may hold only the beginning of the text: what is unequal there may be anything."""
+    return column == indexed(str(comparison.value)) if comparison.op == "EQUAL" else true()
+
+
+_SQL: Final[Mapping[str, Callable[[Comparison], ColumnElement[bool]]]] = {
+    "JOBID": lambda comparison: _sql_id(jobs.c.jobid, comparison),
+    "PARENT": lambda comparison: _sql_id(states.c.parent_job, comparison),
+    "OWNER": _sql_owner,
+    "STATUS": lambda comparison: _sql_number(states.c.status, comparison),
+    "LOCATION": lambda comparison: _sql_text(states.c.STD_location, comparison),
+    "DESTINATION": lambda comparison: _sql_text(states.c.STD_destination, comparison),
+    "NETWORKSERVER": lambda comparison: _sql_text(states.c.STD_network_server, comparison),
+    "STATEENTERTIME": lambda comparison: _sql_number(states.c.STD_stateEnterTime, comparison),
+    "LASTUPDATETIME": lambda comparison: _sql_number(states.c.STD_lastUpdateTime, comparison),
+}
+#: Attributes whose SQL says it all: candidates need no second look.
+_EXACT: Final = frozenset({"JOBID", "PARENT", "OWNER", "STATUS", "LASTUPDATETIME"})
+
+
+def _check_index(groups: Sequence[Group]) -> None:
+    if not any(group.attribute in INDEXED for group in groups):
+        raise LbError(NOINDEX, "No indexed condition in query")
+
+
+def _nothing(conn: Connection, groups: Sequence[Group]) -> LbError:
+    """Nothing matches: purged, when the job was asked for by its id; otherwise unknown (lb.md 4.4, 8.3)."""
+    wanted = [comparison for group in groups if group.attribute == "JOBID" for comparison in group.comparisons]
+    named = [JobId.parse(str(comparison.value)) for comparison in wanted if comparison.op == "EQUAL"]
+    if all(group.attribute == "JOBID" for group in groups) and zombies.among(conn, named):
+        return LbError(errno.EIDRM, "matching job already purged")
+    return LbError(errno.ENOENT, "no matching jobs found")
+
+
