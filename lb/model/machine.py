@@ -52,10 +52,11 @@ from typing import Final
 from lb.model.events import Event
 from lb.model.jobid import JobId
 from lb.model.jobstate import SLOTS, JobState
-from lb.model.rules import batch, cream, glite, transfer, virtual
-from lb.model.rules.order import Branch, Verdict, classify, without_lm
+from lb.model.rules import condor, cream, glite, pbs, transfer, virtual
+from lb.model.rules.order import Branch, Verdict, by_code, classify, remember
 from lb.model.seqcode import in_order
 from lb.model.status import STATE_CODES, Status
+from lb.model.times import Timestamp
 
 
 class Outcome(Enum):
@@ -71,32 +72,33 @@ def _always(job: JobState, event: Event) -> Verdict:
     return Verdict(True, Branch.NONE)
 
 
+def _nothing(job: JobState, event: Event, verdict: Verdict, entered: bool) -> None:
+    """Jobs without an order remember no codes."""
+
+
 Classify = Callable[[JobState, Event], Verdict]
 Process = Callable[[JobState, Event, Verdict], None]
+Settle = Callable[[JobState, Event, Verdict, bool], None]
 
-KINDS: Final[dict[str, tuple[Classify, Process]]] = {
-    "SIMPLE": (classify, glite.process),
-    "DAG": (classify, glite.process),
-    "COLLECTION": (classify, glite.process),
-    "CREAM": (_always, cream.process),
-    "PBS": (batch.classify, batch.process_pbs),
-    "CONDOR": (batch.classify, batch.process_condor),
-    "FILE_TRANSFER": (_always, transfer.process),
-    "FILE_TRANSFER_COLLECTION": (_always, transfer.process_collection),
-    "VIRTUAL_MACHINE": (_always, virtual.process),
+_GLITE: Final = (classify, glite.process, glite.settle)
+KINDS: Final[dict[str, tuple[Classify, Process, Settle]]] = {
+    "SIMPLE": _GLITE,
+    "DAG": _GLITE,
+    "COLLECTION": _GLITE,
+    "CREAM": (_always, cream.process, _nothing),
+    "PBS": (by_code, pbs.process, remember),
+    "CONDOR": (condor.judge, condor.process, remember),
+    "FILE_TRANSFER": (_always, transfer.process, _nothing),
+    "FILE_TRANSFER_COLLECTION": (_always, transfer.process_collection, _nothing),
+    "VIRTUAL_MACHINE": (_always, virtual.process, _nothing),
 }
-"""How the events of each kind of job are judged and applied."""
+"""How the events of each kind of job are judged, applied, and remembered when they were usable."""
 
 REGISTERED_AS: Final = {"PARTITIONED": "DAG", "PARTITIONABLE": "SIMPLE"}
 """Types of a registration that are computed as another type."""
 
 NOT_FED: Final = frozenset({"ChangeACL"})
 """Events that a server stores but does not apply."""
-
-_NO_CODE: Final = frozenset({"ChangeACL", "GrantPayloadOwnership", "TakePayloadOwnership"})
-"""Events whose codes say nothing about the order of others."""
-_ON_THE_WAY: Final = frozenset({"Waiting", "Ready", "Scheduled"})
-"""Entering one of these, the wrapper of an earlier try is forgotten."""
 
 
 def new_status(jobid: JobId, owner: str | None = None) -> JobState:
@@ -107,13 +109,16 @@ def new_status(jobid: JobId, owner: str | None = None) -> JobState:
     return JobState(status)
 
 
-def new_subjob(jobid: JobId, parent: Status) -> JobState:
-    """A subjob at the registration of its parent: Submitted, owned by the same, without events (lb.md 3.8)."""
+def new_subjob(jobid: JobId, parent: Status, at: Timestamp) -> JobState:
+    """A subjob at the registration of its parent: Submitted since then, owned by the same, no events (lb.md 3.8)."""
     job = new_status(jobid, parent.owner)
     status = job.status
     status.state = "Submitted"
     status.jobtype = "FILE_TRANSFER" if parent.jobtype == "FILE_TRANSFER_COLLECTION" else "SIMPLE"
     status.parent_job = parent.jobId
+    status.stateEnterTime = status.lastUpdateTime = at
+    if status.stateEnterTimes is not None:
+        status.stateEnterTimes[STATE_CODES["Submitted"]] = at[0]
     return job
 
 
@@ -126,7 +131,7 @@ def apply(job: JobState, event: Event) -> JobState:
             return job
         kind = event.fields["jobtype"]
         status.jobtype = REGISTERED_AS.get(kind, kind)
-    judge, process = KINDS[status.jobtype]
+    judge, process, settle = KINDS[status.jobtype]
     verdict = judge(job, event)
     before = status.state
     process(job, event, verdict)
@@ -134,40 +139,33 @@ def apply(job: JobState, event: Event) -> JobState:
         job.outcome = Outcome.BAD
         return job
     if verdict.usable:
-        _used(job, event, verdict, before)
+        _used(job, event, before)
+        settle(job, event, verdict, status.state != before)
     job.outcome = Outcome.USED if verdict.usable else Outcome.LATE
-    if event.source == "NetworkServer" and status.network_server is None:
-        status.network_server = f"{event.host}:{event.src_instance}" if event.src_instance else f"{event.host} "
     return job
 
 
-def _used(job: JobState, event: Event, verdict: Verdict, before: str) -> None:
-    """Times and codes after a usable event."""
-    status, name = job.status, event.type.name
+def _used(job: JobState, event: Event, before: str) -> None:
+    """Times after a usable event."""
+    status = job.status
     status.lastUpdateTime = event.timestamp
     if status.state != before:
         status.stateEnterTime = event.timestamp
         if status.stateEnterTimes is not None:
             status.stateEnterTimes[STATE_CODES[status.state]] = event.timestamp[0]
-        if status.state in _ON_THE_WAY:
-            status.jw_status = "UNKNOWN"
-    if name == "Cancel":
-        job.last_cancel_seqcode = event.seqcode
-    elif name not in _NO_CODE:
-        job.last_seqcode = without_lm(event.seqcode) if verdict.hide_lm else event.seqcode
-    if status.state != "Running":
-        status.suspended = False
-        status.suspend_reason = None
-    if verdict.branch is Branch.GOOD:
-        job.last_branch_seqcode = event.seqcode
 
 
 def recompute(events: Iterable[Event], owner: str | None = None) -> JobState:
-    """The state of one job from all its events, sorted by code. ``ValueError`` when there are none."""
+    """The state of one job from all its events, sorted by code; Unknown when no registration is among them.
+
+    ``ValueError`` when there are no events at all.
+    """
     ordered = in_order(events)
     if not ordered:
         raise ValueError("no events to compute a state from")
     job = new_status(ordered[0].jobid, owner)
     for event in ordered:
         apply(job, event)
+    if job.status.jobtype is None:
+        job.status.state, job.status.lastUpdateTime = "Unknown", (1, 0)
     return job

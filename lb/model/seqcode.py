@@ -148,9 +148,14 @@ def compare(left: str, right: str) -> int:
     """-1, 0 or 1; see the module text for unreadable codes and for how the form is chosen."""
     if "SMOM=" in left and "SMOM=" in right:
         return _by(_pbs, left, right)
-    if "EV.CODE=" in left and "EV.CODE=" in right:
+    if is_condor(left) and is_condor(right):
         return _compare_condor(left, right)
     return _by(components, left, right)
+
+
+def is_condor(text: str) -> bool:
+    """Whether a code is meant to be of the form of Condor."""
+    return "EV.CODE=" in text
 
 
 def _pbs(text: str) -> tuple[int, ...] | None:

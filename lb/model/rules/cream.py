@@ -10,6 +10,7 @@ from typing import Final
 from lb.model.events import Event
 from lb.model.jobstate import JobState
 from lb.model.rules.order import Verdict
+from lb.model.rules.tags import user_tag
 
 DEFAULT_LOCATION: Final = "this is CREAM"
 
@@ -89,10 +90,12 @@ def _call(job: JobState, event: Event) -> None:
     if event.fields["result"] == "OK":
         if command == "CMDSTART" and event.source == "CREAMExecutor" and event.fields["callee"] == "LRMS":
             status.state, status.cream_state = "Scheduled", "IDLE"
+            status.cream_reason = status.reason = event.fields.get("reason")
         elif command == "CMDCANCEL":
             status.cream_cancelling = status.cancelling = True
         elif command == "CMDPURGE" and status.jobtype == "CREAM":
             status.state, status.cream_state = "Cleared", "PURGED"
+            _reason(job, event)
 
 
 def _cancel(job: JobState, event: Event) -> None:
@@ -142,5 +145,7 @@ def process(job: JobState, event: Event, verdict: Verdict) -> None:
     """One event of a job of type CREAM."""
     if event.type.name == "RegJob":
         register(job, event)
+    elif event.type.name == "UserTag":
+        user_tag(job, event)
     use(job, event)
     data(job, event)

@@ -13,7 +13,8 @@ from lb.model.events import Event
 from lb.model.jobid import JobId, JobIdError
 from lb.model.jobstate import JobState
 from lb.model.rules import cream
-from lb.model.rules.order import WM, Branch, Verdict, counter
+from lb.model.rules.order import WM, Branch, Verdict, counter, without_lm
+from lb.model.rules.tags import user_tag
 from lb.model.seqcode import compare, components
 from lb.model.status import STATE_CODES, find_state
 
@@ -216,7 +217,7 @@ CLEAR_TEXT: Final = {
 """Reasons of Clear, fixed texts of the original (lb.md 3.5)."""
 
 _RUNS_OR_DONE: Final = frozenset({"Running", "Done"})
-_UNKNOWN_SLOT = STATE_CODES["Unknown"]
+UNKNOWN_SLOT = STATE_CODES["Unknown"]
 _SCHEDULED_SLOT = STATE_CODES["Scheduled"]
 
 
@@ -255,6 +256,31 @@ def process(job: JobState, event: Event, verdict: Verdict) -> None:
     data = DATA.get(name)
     if data is not None:
         data(job, event, verdict)
+    if event.source == NS and job.status.network_server is None and not verdict.bad:
+        instance = event.src_instance
+        job.status.network_server = f"{event.host} " if instance is None else f"{event.host}:{instance}"
+
+
+_NO_CODE: Final = frozenset({"ChangeACL", "GrantPayloadOwnership", "TakePayloadOwnership"})
+"""Events whose codes say nothing about the order of others."""
+_ON_THE_WAY: Final = frozenset({"Waiting", "Ready", "Scheduled"})
+"""Entering one of these, the wrapper of an earlier try is forgotten."""
+
+
+def settle(job: JobState, event: Event, verdict: Verdict, entered: bool) -> None:
+    """After a usable event: remember its code. ``entered``: the state has changed."""
+    status, name = job.status, event.type.name
+    if entered and status.state in _ON_THE_WAY:
+        status.jw_status = "UNKNOWN"
+    if name == "Cancel":
+        job.last_cancel_seqcode = event.seqcode
+    elif name not in _NO_CODE:
+        job.last_seqcode = without_lm(event.seqcode) if verdict.hide_lm else event.seqcode
+    if status.state != "Running":
+        status.suspended = False
+        status.suspend_reason = None
+    if verdict.branch is Branch.GOOD:
+        job.last_branch_seqcode = event.seqcode
 
 
 def _late(job: JobState, event: Event, row: Row, verdict: Verdict) -> None:
@@ -405,7 +431,7 @@ def register(job: JobState, event: Event, verdict: Verdict) -> None:
     elif kind in ("COLLECTION", "FILE_TRANSFER_COLLECTION"):
         status.jobtype = kind
     if status.jobtype in PARENT_TYPES and status.children_hist is not None:
-        status.children_hist[_UNKNOWN_SLOT] = status.children_num
+        status.children_hist[UNKNOWN_SLOT] = status.children_num
     status.seed = fields.get("seed")
 
 
@@ -508,16 +534,8 @@ def _clear_data(job: JobState, event: Event, verdict: Verdict) -> None:
     job.status.sandbox_retrieved = event.fields["reason"]
 
 
-def user_tag(job: JobState, event: Event, verdict: Verdict) -> None:
-    """UserTag: names in lower case; of two values the one with the newer code stays."""
-    name, code = event.fields["name"].lower(), event.seqcode
-    before = job.tag_codes.get(name)
-    if before is None or compare(code, before) > 0:
-        tags = job.status.user_tags
-        if tags is None:
-            tags = job.status.user_tags = {}
-        tags[name] = event.fields["value"]
-        job.tag_codes[name] = code
+def _user_tag(job: JobState, event: Event, verdict: Verdict) -> None:
+    user_tag(job, event)
 
 
 def _sandbox_data(job: JobState, event: Event, verdict: Verdict) -> None:
@@ -620,7 +638,7 @@ DATA: Final[dict[str, Change]] = {
     "Done": _done_data,
     "Cancel": _cancel_data,
     "Clear": _clear_data,
-    "UserTag": user_tag,
+    "UserTag": _user_tag,
     "Sandbox": _sandbox_data,
     "GrantPayloadOwnership": _grant,
     "TakePayloadOwnership": _take,

@@ -89,3 +89,14 @@ def _forget_branches(job: JobState, event: Event) -> None:
     code = event.seqcode
     if counter(code, NS) > counter(last, NS) or counter(code, UI) > counter(last, UI):
         job.branch_tag_seqcode = job.deep_resubmit_seqcode = job.last_branch_seqcode = None
+
+
+def by_code(job: JobState, event: Event) -> Verdict:
+    """Order of batch systems: late when the code is lower than that of the latest event that counted."""
+    last = job.last_seqcode
+    return Verdict(last is None or compare(last, event.seqcode) <= 0, Branch.NONE)
+
+
+def remember(job: JobState, event: Event, verdict: Verdict, entered: bool) -> None:
+    """After a usable event of a batch system."""
+    job.last_seqcode = event.seqcode

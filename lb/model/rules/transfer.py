@@ -1,4 +1,7 @@
-"""Rules for file transfers and collections of them (lb.md 3.7). There is no order: every event counts."""
+"""Rules for file transfers and collections of them (lb.md 3.7).
+
+There is no order: every event counts, even one without a rule.
+"""
 
 from collections.abc import Callable
 from typing import Final
@@ -24,17 +27,28 @@ def process_collection(job: JobState, event: Event, verdict: Verdict) -> None:
 
 def _run(steps: dict[str, Step], job: JobState, event: Event, verdict: Verdict) -> None:
     step = steps.get(event.type.name)
-    if step is None:
-        verdict.bad = True
-    else:
+    if step is not None:
         step(job, event, verdict)
     if job.status.location is None:
         job.status.location = LOCATION
 
 
 def _register(job: JobState, event: Event, verdict: Verdict) -> None:
-    glite.register(job, event, verdict)
-    job.status.state = "Submitted"
+    status, fields = job.status, event.fields
+    if status.owner is None:
+        status.owner = event.user
+    status.state = "Submitted"
+    parent = fields.get("parent")
+    if parent is not None:
+        status.parent_job = str(parent)
+
+
+def _register_collection(job: JobState, event: Event, verdict: Verdict) -> None:
+    _register(job, event, verdict)
+    status = job.status
+    status.children_num = event.fields.get("nsubjobs", 0)
+    if status.children_hist is not None:
+        status.children_hist[glite.UNKNOWN_SLOT] = status.children_num
 
 
 def _addresses(job: JobState, event: Event, verdict: Verdict) -> None:
@@ -54,7 +68,9 @@ def _progress(job: JobState, event: Event, verdict: Verdict) -> None:
 
 
 def _abort(job: JobState, event: Event, verdict: Verdict) -> None:
-    job.status.state = "Aborted"
+    status = job.status
+    status.state, status.location, status.reason = "Aborted", "none", event.fields["reason"]
+    status.remove_from_proxy = True
 
 
 def _sandbox(job: JobState, event: Event, verdict: Verdict) -> None:
@@ -64,7 +80,7 @@ def _sandbox(job: JobState, event: Event, verdict: Verdict) -> None:
     parent = glite.job_id(event.fields.get("transfer_job"))
     if compute is not None:
         status.ft_compute_job = compute
-    if parent is not None:
+    if parent is not None and compute is None and status.jobtype == "FILE_TRANSFER":
         status.parent_job = parent
 
 
@@ -76,7 +92,7 @@ STEPS: Final[dict[str, Step]] = {
     "Sandbox": _sandbox,
 }
 COLLECTION_STEPS: Final[dict[str, Step]] = {
-    "RegJob": _register,
+    "RegJob": _register_collection,
     "Sandbox": _sandbox,
     "CollectionState": glite.EXTRA["CollectionState"],
 }

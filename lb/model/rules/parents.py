@@ -1,0 +1,106 @@
+"""How the states of subjobs make the state of their parent (lb.md 3.8).
+
+Subjobs are counted in five classes, and the stored histogram of a parent has only their slots: Running, Done, Cleared,
+Aborted, and Unknown for all the rest. When the class of a subjob changes, ``moved`` brings the histogram of the parent
+up to date. A collection then gets the state that ``state_of`` reads from the histogram; the server tells it so by a
+CollectionState event of its own (``collection_event``). A DAG keeps the histogram only: its state follows its own
+events.
+"""
+
+from typing import Final
+
+from lb.model.events import EVENTS, INTERNAL, Event
+from lb.model.jobid import JobId
+from lb.model.jobstate import JobState
+from lb.model.status import STATE_CODES, STATES, Status
+from lb.model.times import Timestamp
+
+RUNNING: Final = STATE_CODES["Running"]
+DONE: Final = STATE_CODES["Done"]
+CLEARED: Final = STATE_CODES["Cleared"]
+ABORTED: Final = STATE_CODES["Aborted"]
+REST: Final = STATE_CODES["Unknown"]
+
+COLLECTIONS: Final = frozenset({"COLLECTION", "FILE_TRANSFER_COLLECTION"})
+"""Parents whose state follows their subjobs."""
+PARENTS: Final = COLLECTIONS | {"DAG"}
+
+_CLASSES: Final = {
+    "Running": RUNNING,
+    "Cleared": CLEARED,
+    "Cancelled": CLEARED,
+    "Aborted": ABORTED,
+}
+
+
+def class_of(child: Status) -> int:
+    """The histogram slot that a subjob counts in; Done counts as such only when it went well."""
+    if child.state == "Done":
+        return DONE if child.done_code == "OK" else REST
+    return _CLASSES.get(child.state, REST)
+
+
+def moved(parent: JobState, before: int, after: int) -> None:
+    """A subjob went from one class to another."""
+    histogram = parent.status.children_hist
+    if histogram is not None and before != after:
+        histogram[before] -= 1
+        histogram[after] += 1
+
+
+def state_of(parent: Status) -> str | None:
+    """The state that the histogram means for a collection, None for other jobs."""
+    histogram, total = parent.children_hist, parent.children_num
+    if histogram is None or parent.jobtype not in COLLECTIONS:
+        return None
+    if histogram[RUNNING] > 0:
+        return "Running"
+    if parent.jobtype == "COLLECTION":
+        if histogram[CLEARED] == total:
+            return "Cleared"
+        if histogram[DONE] + histogram[CLEARED] == total:
+            return "Done"
+        if histogram[ABORTED] + histogram[DONE] + histogram[CLEARED] == total:
+            return "Aborted"
+        return "Waiting"
+    if histogram[DONE] == total:
+        return "Done"
+    return "Aborted" if histogram[DONE] + histogram[ABORTED] == total else "Waiting"
+
+
+def histogram_text(parent: Status) -> str:
+    """The histogram in words, as it goes into the event."""
+    numbers = parent.children_hist or [0] * len(STATES)
+    return ", ".join(f"{name}: {number}" for name, number in zip(STATES, numbers, strict=True) if number)
+
+
+def collection_event(
+    parent: Status, cause: Event, *, now: Timestamp, host: str, server_dn: str, seqcode: str
+) -> Event | None:
+    """The event by which a server tells a collection its new state, None when nothing changed.
+
+    ``cause`` is the event of the subjob that changed its class; ``seqcode`` the code that the parent had last.
+    """
+    state = state_of(parent)
+    if state is None or state == parent.state or parent.jobId is None:
+        return None
+    fields = {
+        "state": state,
+        "done_code": 0,
+        "histogram": histogram_text(parent) or "none",
+        "child": cause.jobid,
+        "child_event": cause.type.name,
+    }
+    return Event(
+        EVENTS["CollectionState"],
+        now,
+        host,
+        "SYSTEM",
+        INTERNAL,
+        JobId.parse(parent.jobId),
+        seqcode,
+        server_dn,
+        "LBServer",
+        "",
+        fields,
+    )
