@@ -119,7 +119,8 @@ class _Protocol(Soap11):  # type: ignore[misc]
         operation = self._operations[ctx.in_body_doc.tag]
         try:
             self._validate(ctx.in_body_doc, operation)
-            ctx.in_object = self._contract.decoder(operation.input.type_name)(ctx.in_body_doc)
+            request = self._contract.decoder(operation.input.type_name)(ctx.in_body_doc)
+            ctx.in_object = request if operation.input.members else ()  # spyne passes no argument then
         except (Invalid, ValueError, OverflowError) as invalid:
             raise Carried(Fault("Client", f"{operation.name}: {invalid}")) from None
 
