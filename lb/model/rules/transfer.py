@@ -8,7 +8,7 @@ from typing import Final
 
 from lb.model.events import Event
 from lb.model.jobstate import JobState
-from lb.model.rules import glite
+from lb.model.rules import glite, leftovers
 from lb.model.rules.order import Verdict
 
 Step = Callable[[JobState, Event, Verdict], None]
@@ -48,7 +48,7 @@ def _register_collection(job: JobState, event: Event, verdict: Verdict) -> None:
     status = job.status
     status.children_num = event.fields.get("nsubjobs", 0)
     if status.children_hist is not None:
-        status.children_hist[glite.UNKNOWN_SLOT] = status.children_num
+        status.children_hist[leftovers.UNKNOWN_SLOT] = status.children_num
 
 
 def _addresses(job: JobState, event: Event, verdict: Verdict) -> None:
@@ -76,8 +76,8 @@ def _abort(job: JobState, event: Event, verdict: Verdict) -> None:
 def _sandbox(job: JobState, event: Event, verdict: Verdict) -> None:
     status = job.status
     status.ft_sandbox_type = event.fields["sandbox_type"]
-    compute = glite.job_id(event.fields.get("compute_job"))
-    parent = glite.job_id(event.fields.get("transfer_job"))
+    compute = leftovers.job_id(event.fields.get("compute_job"))
+    parent = leftovers.job_id(event.fields.get("transfer_job"))
     if compute is not None:
         status.ft_compute_job = compute
     if parent is not None and compute is None and status.jobtype == "FILE_TRANSFER":

@@ -1,0 +1,182 @@
+"""Data that events leave behind, in time or late: the facts of lb.md 3.5's last column."""
+
+from collections.abc import Callable
+from typing import Final
+
+from lb.model.events import Event
+from lb.model.jobid import JobId, JobIdError
+from lb.model.jobstate import JobState
+from lb.model.rules.branches import note_branch, really_running, reset_branches
+from lb.model.rules.order import Verdict
+from lb.model.rules.rows import JC, LM, LRMS, NS, UI, WMS
+from lb.model.rules.tags import user_tag
+from lb.model.status import STATE_CODES
+
+Change = Callable[[JobState, Event, Verdict], None]
+
+UNKNOWN_SLOT: Final = STATE_CODES["Unknown"]
+PARENT_TYPES: Final = frozenset({"DAG", "COLLECTION", "FILE_TRANSFER_COLLECTION"})
+
+
+def register(job: JobState, event: Event, verdict: Verdict) -> None:
+    """RegJob: what a registration says of the job."""
+    status, fields = job.status, event.fields
+    if status.owner is None:
+        status.owner = event.user
+    if fields.get("jdl") is not None:
+        status.jdl = fields["jdl"]
+    parent = fields.get("parent")
+    status.parent_job = None if parent is None else str(parent)
+    status.network_server = fields["ns"]
+    status.children_num = fields.get("nsubjobs", 0)
+    kind = fields["jobtype"]
+    if kind in ("DAG", "PARTITIONED"):
+        status.jobtype = "DAG"
+    elif kind in ("COLLECTION", "FILE_TRANSFER_COLLECTION"):
+        status.jobtype = kind
+    if status.jobtype in PARENT_TYPES and status.children_hist is not None:
+        status.children_hist[UNKNOWN_SLOT] = status.children_num
+    status.seed = fields.get("seed")
+
+
+def _transfer_data(job: JobState, event: Event, verdict: Verdict) -> None:
+    status, text = job.status, event.fields["job"]
+    if event.source == UI:
+        status.jdl = status.jdl or text
+    elif event.source == JC:
+        status.condor_jdl = text
+    else:
+        status.rsl = text
+
+
+def _accepted_data(job: JobState, event: Event, verdict: Verdict) -> None:
+    status, local = job.status, event.fields.get("local_jobid")
+    if event.source == NS:
+        status.ui_host = event.fields["from_host"]
+    elif event.source == LM:
+        status.condorId = local
+    else:
+        status.globusId = local
+
+
+def _enqueued_data(job: JobState, event: Event, verdict: Verdict) -> None:
+    status, text = job.status, event.fields.get("job")
+    if event.source == NS:
+        if event.fields["result"] == "OK" or status.jdl is None:
+            status.jdl = text
+    elif event.source == WMS:
+        status.matched_jdl = text
+        if event.fields["result"] == "OK":
+            note_branch(job, event, 2, text)
+
+
+def _match_data(job: JobState, event: Event, verdict: Verdict) -> None:
+    status, where = job.status, event.fields["dest_id"]
+    if verdict.branch_usable:
+        status.destination = where
+    note_branch(job, event, 0, where)
+    status.possible_destinations = [*(status.possible_destinations or ()), where]
+
+
+def _running_data(job: JobState, event: Event, verdict: Verdict) -> None:
+    status, where = job.status, event.fields["node"]
+    if verdict.branch_usable:
+        status.ce_node = where
+    note_branch(job, event, 1, where)
+    status.possible_ce_nodes = [*(status.possible_ce_nodes or ()), where]
+
+
+def _resubmission_data(job: JobState, event: Event, verdict: Verdict) -> None:
+    result = event.fields["result"]
+    if result != "WILLRESUB":
+        job.resubmit_type = result
+    elif event.source == WMS:
+        job.resubmit_type = result
+        reset_branches(job, event)
+
+
+def _done_data(job: JobState, event: Event, verdict: Verdict) -> None:
+    status, code = job.status, event.fields["status_code"]
+    if event.source == LRMS:
+        return
+    if code == "FAILED" and not verdict.usable:
+        glue_failure(job, event, "delayed event, destination unreliable")
+    if code != "KILLED":
+        status.done_code = code
+        status.exit_code = event.fields["exit_code"] if code == "OK" else 0
+
+
+def glue_failure(job: JobState, event: Event, where: str) -> None:
+    reason = event.fields.get("reason")
+    line = f"{'(null)' if reason is None else reason} [{where}]"
+    before = job.status.failure_reasons
+    job.status.failure_reasons = line if before is None else f"{before}\n{line}"
+
+
+def _cancel_data(job: JobState, event: Event, verdict: Verdict) -> None:
+    job.status.cancelReason = event.fields.get("reason")
+
+
+def _clear_data(job: JobState, event: Event, verdict: Verdict) -> None:
+    job.status.sandbox_retrieved = event.fields["reason"]
+
+
+def _user_tag(job: JobState, event: Event, verdict: Verdict) -> None:
+    user_tag(job, event)
+
+
+def _sandbox_data(job: JobState, event: Event, verdict: Verdict) -> None:
+    transfer = job_id(event.fields.get("transfer_job"))
+    if transfer is None:
+        return
+    if event.fields["sandbox_type"] == "INPUT":
+        job.status.isb_transfer = transfer
+    else:
+        job.status.osb_transfer = transfer
+
+
+def job_id(text: str | None) -> str | None:
+    """A job id given as plain text, in canonical form; None when it is none."""
+    if text is None:
+        return None
+    try:
+        return str(JobId.parse(text))
+    except JobIdError:
+        return None
+
+
+def _grant(job: JobState, event: Event, verdict: Verdict) -> None:
+    named = event.fields["payload_owner"]
+    if job.payload_owner_pending is None:
+        job.payload_owner_unconfirmed = named
+        return
+    if job.payload_owner_pending == named:
+        job.status.payload_owner = named
+    job.payload_owner_pending = None
+
+
+def _take(job: JobState, event: Event, verdict: Verdict) -> None:
+    if job.payload_owner_unconfirmed == event.user:
+        job.status.payload_owner = event.user
+        job.payload_owner_unconfirmed = None
+    else:
+        job.payload_owner_pending = event.user
+
+
+DATA: Final[dict[str, Change]] = {
+    "RegJob": register,
+    "Transfer": _transfer_data,
+    "Accepted": _accepted_data,
+    "EnQueued": _enqueued_data,
+    "Match": _match_data,
+    "Running": _running_data,
+    "ReallyRunning": really_running,
+    "Resubmission": _resubmission_data,
+    "Done": _done_data,
+    "Cancel": _cancel_data,
+    "Clear": _clear_data,
+    "UserTag": _user_tag,
+    "Sandbox": _sandbox_data,
+    "GrantPayloadOwnership": _grant,
+    "TakePayloadOwnership": _take,
+}
