@@ -7,6 +7,12 @@ from pathlib import Path
 
 from testbed.layout import HOST, Layout
 
+#: The grid is for this machine alone.
+LISTEN = "127.0.0.1"
+
+#: On one machine a server that was down is back soon (seconds).
+RETRY_S = "2"
+
 
 @dataclass(frozen=True)
 class Service:
@@ -48,21 +54,22 @@ def _jpps(grid: Layout) -> list[str]:
     return [
         _program("glite-jp-primarystoraged"), "-d", "-B", f"I,{grid.root / 'jpps' / 'storage'}",
         "-B", f"E,{grid.url('jpps', '/jpps')}", "-B", f"D,{_url(grid, 'jpps')}", "-a", str(grid.etc("JPPS-peers")),
-        "-p", str(grid.ports["jpps"]), "-s", str(grid.choices.workers), *_credentials(grid),
+        "-p", str(grid.ports["jpps"]), "--listen", LISTEN, "-s", str(grid.choices.workers), *_credentials(grid),
     ]
 
 
 def _importer(grid: Layout) -> list[str]:
     return [
         _program("glite-jp-importer"), "-g", "-p", grid.url("jpps"), "-r", str(grid.spool("jpreg")),
-        "-d", str(grid.spool("jpdump")), "-s", str(grid.spool("jpsandbox")), "-t", "1", *_credentials(grid),
+        "-d", str(grid.spool("jpdump")), "-s", str(grid.spool("jpsandbox")), "-t", "0.5", "--reg-retry", RETRY_S,
+        "--upload-retry", RETRY_S, *_credentials(grid),
     ]
 
 
 def _jpis(grid: Layout) -> list[str]:
     return [
         _program("glite-jp-indexd"), "-d", "-x", str(grid.etc("glite-jpis-config.xml")), "-m", _url(grid, "jpis"),
-        "-p", str(grid.ports["jpis"]), "-s", str(grid.choices.workers), *_credentials(grid),
+        "-p", str(grid.ports["jpis"]), "--listen", LISTEN, "-s", str(grid.choices.workers), *_credentials(grid),
         "--endpoint", grid.url("jpis"),
     ]
 

@@ -1,0 +1,94 @@
+"""Write the tables of the documentation that follow from the code: `make docs`.
+
+README.md: the operations that are not available yet. docs/operations.md: every operation, and who may call it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gsi.authz import Access, declared_access
+from jpis.service import IndexServer
+from jpps.service import PrimaryStorage
+from lb.server.webservice import LoggingAndBookkeeping
+from soap.contract import load
+from soap.service import is_available
+from wms.wmproxy.delegation import Delegation1, Delegation2
+from wms.wmproxy.service import WmProxyService
+
+ROOT = Path(__file__).resolve().parents[1]
+BEGIN, END = "<!-- operations: written by `make docs` -->", "<!-- /operations -->"
+
+#: Every port of every service: its name in the tables, contract, port, and the class that answers.
+PORTS: tuple[tuple[str, str, str | None, type], ...] = (
+    ("Primary Storage", "JobProvenancePS", None, PrimaryStorage),
+    ("Index Server", "JobProvenanceIS", None, IndexServer),
+    ("Logging and Bookkeeping", "LB", None, LoggingAndBookkeeping),
+    ("WMProxy", "WMProxy", None, WmProxyService),
+    ("Delegation 1", "WMProxy-gridsite-delegation-1.0.0", None, Delegation1),
+    ("Delegation 2", "WMProxy-gridsite-delegation-2.0.0", None, Delegation2),
+)
+
+WHO = {
+    Access.ANYONE: "anyone", Access.AUTHENTICATED: "any authenticated peer", Access.TRUSTED_PEER: "trusted peers",
+    Access.JOB_OWNER: "the job's owner", Access.ADMIN: "administrators",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One operation of one port."""
+
+    service: str
+    operation: str
+    available: bool
+    access: tuple[Access, ...]
+
+
+def rows() -> Iterator[Row]:
+    """All operations of all ports, in the order of the contracts."""
+    for service, contract, port, handler in PORTS:
+        for operation in load(contract).port(port).operations.values():
+            method = getattr(handler, operation.method)
+            yield Row(service, operation.name, is_available(method), declared_access(method) or ())
+
+
+def missing_table() -> str:
+    """The operations that answer ENOSYS, one row a service."""
+    missing: dict[str, list[str]] = {}
+    for row in rows():
+        if not row.available:
+            missing.setdefault(row.service, []).append(f"`{row.operation}`")
+    lines = ["| service | operations not available yet |", "|---|---|"]
+    return "\n".join(lines + [f"| {service} | {', '.join(names)} |" for service, names in missing.items()])
+
+
+def operations_document() -> str:
+    """docs/operations.md."""
+    lines = [
+        "# Operations", "", "Written by `make docs` from the contracts and the services. An operation that is not "
+        "available answers a fault with code 38 (ENOSYS).", "", "| service | operation | available | who may call it |",
+        "|---|---|---|---|",
+    ]
+    for row in rows():
+        who = " or ".join(WHO[access] for access in row.access)
+        lines.append(f"| {row.service} | `{row.operation}` | {'yes' if row.available else 'not yet'} | {who} |")
+    return "\n".join(lines) + "\n"
+
+
+def readme(text: str) -> str:
+    """The README with the table between its marks renewed."""
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    return f"{head}{BEGIN}\n{missing_table()}\n{END}{tail}"
+
+
+def main() -> None:
+    """Write both files."""
+    (ROOT / "docs" / "operations.md").write_text(operations_document())
+    path = ROOT / "README.md"
+    path.write_text(readme(path.read_text()))
+
+
+if __name__ == "__main__":
+    main()
