@@ -167,5 +167,5 @@ def recompute(events: Iterable[Event], owner: str | None = None) -> JobState:
     for event in ordered:
         apply(job, event)
     if job.status.jobtype is None:
-        job.status.state, job.status.lastUpdateTime = "Unknown", (1, 0)
+        job.status.state, job.status.lastUpdateTime = "Unknown", ordered[-1].timestamp
     return job

@@ -1,5 +1,6 @@
 """The native forms of a status: the ordered object that XML and JSON show (lb.md 4.3, 4.6)."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from lb.model.status import ATTRIBUTE, ATTRIBUTES, STATES, Attribute, Kind, Status
@@ -51,9 +52,14 @@ def to_object(status: Status) -> dict[str, Any]:
     return result
 
 
+def by_state(numbers: Sequence[int]) -> dict[str, int]:
+    """State name -> number, from a list indexed by state code."""
+    return dict(zip(STATES, numbers, strict=True))
+
+
 def _structured(attribute: Attribute, value: Any) -> Any:
     if attribute.kind is Kind.COUNTS:
-        return dict(zip(STATES, value, strict=True))
+        return by_state(value)
     if attribute.kind is Kind.TAGS:
         return [[name, text] for name, text in value.items()]
     if attribute.kind is Kind.STATUSES:
