@@ -1,0 +1,1 @@
+"""Default and example configuration files of the services."""

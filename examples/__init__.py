@@ -1,0 +1,1 @@
+"""Job descriptions to try, and what they need."""
