@@ -12,6 +12,7 @@ from spool.files import write_durably
 #: Server part of the name of a message (jp.md 4.5).
 MESSAGE_SERVER: Final = "localhost"
 _FILE_MODE: Final = 0o640
+_DIRECTORY_MODE: Final = 0o750
 _ATTEMPTS: Final = 100
 
 
@@ -20,7 +21,9 @@ class JobFiles:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        root.mkdir(mode=0o750, parents=True, exist_ok=True)
+        if not root.is_dir():
+            root.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
+            root.chmod(_DIRECTORY_MODE)  # the umask shall not decide
 
     def write(self, jobid: JobId, lines: Iterable[bytes]) -> Path:
         """Write the lines (without line ends) of one job to `<UNIQUE>.<sec>_<usec>`; on disk when the call returns."""

@@ -20,10 +20,12 @@ from typing import Any, Final
 from sqlalchemy import Connection, insert, select, tuple_
 
 import sql
-from lb.model import ulm
+from lb.model import machine, ulm
 from lb.model.catalogue import LEVEL_CODES, SOURCE_CODES
 from lb.model.events import Event
 from lb.model.jobid import JobId
+from lb.model.rules import parents
+from lb.model.seqcode import NULL
 from lb.model.times import Timestamp
 from lb.server import family, record, zombies
 from lb.server.admission import Admitted, digest_of, must_be_direct, not_registered
@@ -94,7 +96,9 @@ class Batch:
     def store(self, item: Admitted) -> None:
         """Take one event in. Raises LbError when the job's state of affairs does not allow it."""
         job = self._records.get(item.key)
+        children: Sequence[JobId] = ()
         if item.registers:
+            children = family.born(item.event)
             job = self._register(item, job)
         elif job is None:
             raise not_registered()
@@ -102,7 +106,10 @@ class Batch:
             _check_author(item, job)
         if (item.key, item.digest) in self._known:
             return  # delivered before: the sender did not get our answer
+        has_children = job.state.status.children_num > 0
         self._add(job, item.event, item.line, item.digest)
+        if children and not has_children:
+            self._bear(job, children, item.event)
 
     def write(self) -> None:
         """Write everything, in a number of statements that does not depend on the number of events."""
@@ -126,23 +133,20 @@ class Batch:
         if not same_person(job.owner, item.event.user):
             raise not_allowed("Job already registered with different owner. Rejecting event.")
         self._check_parent(item)
-        if not job.state.status.children_num:
-            self._bear(job, family.born(item.event), item.event)
         return job
 
     def _register_new(self, item: Admitted) -> Record:
         if not item.direct:
             raise must_be_direct()
         jobid = item.event.jobid
-        if zombies.among(self._conn, [jobid]):
-            if item.exclusive and self._options.exclusive_zombies:
-                raise LbError(errno.EEXIST, "Zombie job with given jobid already exists. Rejecting event.")
-            self._revived.append(jobid)
+        zombie = bool(zombies.among(self._conn, [jobid]))
+        if zombie and item.exclusive and self._options.exclusive_zombies:
+            raise LbError(errno.EEXIST, "Zombie job with given jobid already exists. Rejecting event.")
         self._check_parent(item)
-        children = family.born(item.event)
+        if zombie:
+            self._revived.append(jobid)
         job = record.new_record(jobid, item.peer.dn)
         self._records[job.key] = job
-        self._bear(job, children, item.event)
         return job
 
     def _bear(self, parent: Record, children: Sequence[JobId], event: Event) -> None:
@@ -151,7 +155,7 @@ class Batch:
         fresh = [child for child in children if child.unique not in self._records]
         self._revived += zombies.among(self._conn, fresh)
         for child in fresh:
-            state = family.embryo(child, parent.owner, parent.jobid, event.get("jobtype"), event.timestamp)
+            state = machine.new_subjob(child, parent.state.status, event.timestamp)
             self._records[child.unique] = Record(child, parent.owner, 0, state, new=True)
 
     def _check_parent(self, item: Admitted) -> None:
@@ -171,7 +175,7 @@ class Batch:
 
     def _add(self, job: Record, event: Event, line: bytes, digest: bytes) -> None:
         job.nevents += 1
-        before = family.kind(job.state.status)
+        before = parents.class_of(job.state.status)
         job.apply(event)
         self._known.add((job.key, digest))
         self._events.append({
@@ -183,19 +187,20 @@ class Batch:
         self._flesh.append({"jobid": job.key, "event": job.nevents, "ulm": line})
         self._tell_parent(job, before, event)
 
-    def _tell_parent(self, job: Record, before: str, event: Event) -> None:
+    def _tell_parent(self, job: Record, before: int, event: Event) -> None:
         """Count the child anew; a collection whose state changes gets an event of its own, which its parent hears."""
-        after = family.kind(job.state.status)
+        after = parents.class_of(job.state.status)
         parent = self.get(job.parent.unique) if job.parent is not None and before != after else None
-        if parent is None or parent.jobid != job.parent or parent is job:
+        if parent is None or parent.jobid != job.parent or not parent.state.status.children_num:
             return
-        family.move(parent.state.status, before, after)
+        parents.moved(parent.state, before, after)
         parent.changed = True
-        state = family.collection_state(parent.state.status)
-        if state is not None and state != parent.state.status.state:
-            told = family.collection_event(
-                parent.state, state, event, self._options.host, self._options.own_dn, self._moment
-            )
+        told = parents.collection_event(
+            parent.state.status, event, now=self._moment, host=self._options.host, server_dn=self._options.own_dn,
+            seqcode=parent.state.last_seqcode or str(NULL),
+        )
+        if told is not None:
+            told.arrived = (self._moment[0], 0)
             self._add(parent, told, ulm.encode(ulm.write(told)), digest_of(told))
 
 

@@ -1,4 +1,4 @@
-"""The query port 9000: purge requests in the native protocol, and the web service for everything that is SOAP (lb.md 4).
+"""The query port 9000: purge requests in the native protocol, the web service for all that is SOAP (lb.md 4).
 
 Of the native protocol only /purgeRequest is built; the other requests get 501 with an error in their own XML.
 """
@@ -16,7 +16,7 @@ from lb.server.authority import Authority
 from lb.server.errors import LbError, not_allowed
 from lb.server.nativexml import BACKGROUND, CLIENT_DUMP, LIST
 from lb.server.purge import Purge, PurgeRequest, PurgeResult
-from lb.server.ws import VERSION
+from lb.server.webservice import VERSION
 from soap.xml import XmlRefused
 
 log = logging.getLogger(__name__)

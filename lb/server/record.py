@@ -13,9 +13,10 @@ import sql
 from lb.model import machine, ulm
 from lb.model.events import Event
 from lb.model.jobid import JobId
-from lb.model.jobstate import VERSION, JobState, StateVersionError
-from lb.model.status import STATE_CODES, STATES, Status
-from lb.server import family, schema
+from lb.model.jobstate import SLOTS, VERSION, JobState, StateVersionError
+from lb.model.rules import parents
+from lb.model.status import STATE_CODES
+from lb.server import schema
 from lb.server.schema import events_flesh, indexed, jobs, states, status_tags, users
 
 #: Keys in one `IN (…)`.
@@ -108,31 +109,33 @@ def recompute(conn: Connection, jobid: JobId, owner: str) -> JobState:
         .where(states.c.jobid == jobid.unique)
     ).one_or_none()
     if not told:
-        return _embryo(conn, jobid, owner, JobId.parse(row.dg_jobid)) if row else machine.new_status(jobid, owner)
+        return _subjob(conn, jobid, owner, JobId.parse(row.dg_jobid)) if row else machine.new_status(jobid, owner)
     job = machine.recompute(told, owner)
     job.status.owner = job.status.owner or owner
     if row is not None and job.status.parent_job is None:
         job.status.parent_job = row.dg_jobid
     if job.status.children_num:
-        _count_children(conn, job.status, jobid)
+        _count_children(conn, job, jobid)
     return job
 
 
-def _embryo(conn: Connection, jobid: JobId, owner: str, parent: JobId) -> JobState:
-    registration = read_events(conn, parent.unique)[0]
-    return family.embryo(jobid, owner, parent, registration.get("jobtype"), registration.timestamp)
+def _subjob(conn: Connection, jobid: JobId, owner: str, parent: JobId) -> JobState:
+    """A subjob without events: born again from its parent's registration."""
+    registration = read_events(conn, parent.unique)
+    status = machine.recompute(registration, owner).status
+    return machine.new_subjob(jobid, status, registration[0].timestamp)
 
 
-def _count_children(conn: Connection, parent: Status, jobid: JobId) -> None:
+def _count_children(conn: Connection, parent: JobState, jobid: JobId) -> None:
     stored = conn.execute(select(states.c.int_status).where(states.c.parent_job == jobid.unique)).scalars()
-    parent.children_hist = [0] * len(STATES)
-    parent.children_hist[STATE_CODES["Unknown"]] = parent.children_num
+    parent.status.children_hist = [0] * SLOTS
+    parent.status.children_hist[parents.REST] = parent.status.children_num
     for state in stored:
         try:
             child = JobState.load(state.decode("ascii"))
         except StateVersionError:  # not computed anew yet; it is counted when it changes
             continue
-        family.move(parent, "Unknown", family.kind(child.status))
+        parents.moved(parent, parents.REST, parents.class_of(child.status))
 
 
 def read_events(conn: Connection, key: str) -> list[Event]:

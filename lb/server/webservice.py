@@ -62,7 +62,7 @@ def _faults(method: Callable[Parameters, Result]) -> Callable[Parameters, Result
     return call
 
 
-class WebService:
+class LoggingAndBookkeeping:
     """The operations of LoggingAndBookkeepingPortType."""
 
     def __init__(self, contract: Contract, queries: Queries) -> None:
