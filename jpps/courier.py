@@ -29,6 +29,8 @@ MAX_THREADS = 16
 POLL_S = 0.2
 #: How often expired feeds and uploads are dropped, in seconds.
 CLEAN_S = 30.0
+#: Before a feed is served for the first time, in seconds: its subscriber is just being told the feed's id.
+GRACE_S = 0.5
 #: Pauses after failures of a feed, in seconds: doubled from the first to the last.
 FIRST_PAUSE_S = 1.0
 LAST_PAUSE_S = 60.0
@@ -114,7 +116,7 @@ class Courier:
         with sql.read(self._engine) as conn:
             ready = feeds.with_work(conn, datetime.now(UTC))
         for feedid in ready:
-            state = self._states.setdefault(feedid, _State())
+            state = self._states.setdefault(feedid, _State(resume=time.monotonic() + GRACE_S))
             idle = state.work is None or state.work.done()
             if idle and time.monotonic() >= state.resume:
                 state.work = pool.submit(self._serve, feedid, state, stop)

@@ -6,21 +6,36 @@ import os
 import sys
 from pathlib import Path
 
+import click
+
 
 class AlreadyRunning(Exception):
     """Another process holds the lock; the text says which."""
 
 
+class AbsolutePath(click.ParamType[Path]):
+    """A path of the command line, made absolute before the daemon leaves its directory; symbolic links are kept."""
+
+    name = "path"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path."""
+        return Path(str(value)).absolute()
+
+
+PATH = AbsolutePath()
+
+
 def default_path(directory: str, name: str) -> Path:
     """Return where a file of a daemon is by default: in `directory` for root, in the home of others (jp.md 2.1)."""
-    return Path(directory if os.geteuid() == 0 else os.environ.get("HOME", "."), name)
+    return Path(directory if os.geteuid() == 0 else os.environ.get("HOME", "."), name).absolute()
 
 
 class PidFile:
     """A pid file that is locked as long as its process, or a child of it, lives: a stale one is no hindrance."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path.absolute()
+        self._path = path
         self._descriptor = -1
 
     def take(self) -> None:

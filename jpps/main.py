@@ -62,8 +62,8 @@ class BackEnd(click.ParamType[tuple[str, str]]):
 @click.option("-P", "plugins", metavar="NAME", multiple=True,
               help=f"File-type plug-in to load, repeatable: {', '.join(registry.KNOWN)} (or the original's library). "
                    f"Default: {' and '.join(registry.DEFAULT)}.")
-@click.option("-a", "--peers", type=click.Path(path_type=Path), help="File of trusted peers, who register and upload.")
-@click.option("--index-peers", type=click.Path(path_type=Path),
+@click.option("-a", "--peers", type=daemon.PATH, help="File of trusted peers, who register and upload.")
+@click.option("--index-peers", type=daemon.PATH,
               help="File of index servers that may subscribe to feeds. Default: the trusted peers.")
 @click.option("-p", "--port", type=click.IntRange(0, 65535), default=server.PORT, show_default=True,
               help="Port to listen on.")
@@ -76,12 +76,12 @@ class BackEnd(click.ParamType[tuple[str, str]]):
               help="How long a feed lives without being refreshed.")
 @click.option("--max-file-size", type=click.IntRange(1), default=uploads.DEFAULT_MAX_FILE, show_default=True,
               metavar="BYTES", help="Largest file to take.")
-@click.option("-c", "--cert", type=click.Path(path_type=Path), help="Server certificate.")
-@click.option("-k", "--key", type=click.Path(path_type=Path), help="Server key.")
-@click.option("-C", "--ca-dir", type=click.Path(path_type=Path), help="Directory of trusted CAs.")
+@click.option("-c", "--cert", type=daemon.PATH, help="Server certificate.")
+@click.option("-k", "--key", type=daemon.PATH, help="Server key.")
+@click.option("-C", "--ca-dir", type=daemon.PATH, help="Directory of trusted CAs.")
 @click.option("-d", "--debug", "foreground", is_flag=True, help="Stay in the foreground, log to the terminal.")
-@click.option("-i", "--pidfile", type=click.Path(path_type=Path), help="File for the process id.")
-@click.option("-l", "--logfile", type=click.Path(path_type=Path), help="Log file, when not in the foreground.")
+@click.option("-i", "--pidfile", type=daemon.PATH, help="File for the process id.")
+@click.option("-l", "--logfile", type=daemon.PATH, help="Log file, when not in the foreground.")
 @click.option("-w", "socket", hidden=True, help="Accepted without effect: feeds have a durable outbox of their own.")
 @click.option("-f", "file_prefix", hidden=True, help="Accepted without effect, as -w.")
 def command(
@@ -126,7 +126,7 @@ def _serve(settings: Settings, foreground: bool, pidfile: Path | None, logfile: 
     settings.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not foreground:
         pidfile = pidfile or daemon.default_path("/var/run", f"{NAME}.pid")
-        logfile = (logfile or daemon.default_path("/var/log", f"{NAME}.log")).absolute()
+        logfile = logfile or daemon.default_path("/var/log", f"{NAME}.log")
     lock = None if pidfile is None else daemon.PidFile(pidfile)
     if lock is not None:
         lock.take()

@@ -69,14 +69,20 @@ class Uploads:
         """Open an upload for the peer `uploader`; return its URL and deadline. Raises NotFound, Exists, Invalid."""
         filename = self._filename(wanted)
         deadline = _deadline(wanted.commit_before)
-        with sql.read(self._engine) as conn:
-            job = jobs.find(conn, wanted.jobid)
+        job = self._job(wanted.jobid)
         url = self._storage.url(job, filename)
         media_type = wanted.content_type[:MAX_LENGTH] or None
         row = FileRow(job.key, filename, url, UPLOADING, deadline, userid(uploader), None, None, media_type, None)
         with self._storage.lock(job):
             sql.transact(self._engine, lambda conn: self._open(conn, job, row))
         return url, deadline
+
+    def _job(self, jobid: str) -> Job:
+        with sql.read(self._engine) as conn:
+            try:
+                return jobs.find(conn, jobid)
+            except NotFound:
+                raise NotFound("No such job registered") from None
 
     def _filename(self, wanted: NewUpload) -> str:
         file_class = self._sources.registry.file_class(wanted.uri)

@@ -54,5 +54,7 @@ class ClassAdHandle:
             evaluated = None
         if isinstance(evaluated, str):
             return evaluated
-        expression = str(self._ad.lookup(attribute)).strip()
+        # The old format has each attribute on one line, lists and nested ads too.
+        alone = classad2.ClassAd({"x": self._ad.lookup(attribute)})
+        expression = alone.printOld().partition(" = ")[2].strip()
         return None if expression.lower() == "undefined" else expression
