@@ -39,8 +39,9 @@ class Encoders:
 
     def element(self, member: Member) -> Encoder:
         """A function that writes one value of `member` as a whole element."""
+        expression = self._element(member)  # may add a table of an enumeration to the scope
         scope = dict(self._scope)
-        compile_into(scope, f"def one(v):\n    return {self._element(member)}", f"<element {member.name}>")
+        compile_into(scope, f"def one(v):\n    return {expression}", f"<element {member.name}>")
         encoder: Encoder = scope["one"]
         return encoder
 
