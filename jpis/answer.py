@@ -1,6 +1,6 @@
 """The answer of QueryJobs, in pieces: memory does not grow with the number of jobs, nor is the database held.
 
-The keys of the matching jobs are read in pages, the jobs and their values in chunks, each in a short transaction of
+The numbers of the matching jobs are read in pages, the jobs and their values in chunks, each in a short transaction of
 its own: a client that reads slowly holds no connection and no snapshot. A job that arrives or leaves meanwhile is in
 the answer or not; what is told of one job is always of one moment.
 """
@@ -8,7 +8,7 @@ the answer or not; what is told of one job is always of one moment.
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, Table, select
 
 import sql
 from jpis.errors import DamagedIndex
@@ -16,10 +16,10 @@ from jpis.query import Query
 from jpis.schema import Schema, jobs, users
 from jpis.values import Value, ValueEncodingError, from_full
 
-#: Job keys held at once (about 4 MB).
-KEYS_PER_PAGE = 50_000
+#: Numbers of jobs held at once (about 2 MB).
+NUMBERS_PER_PAGE = 50_000
 #: Jobs held at once with all their values.
-JOBS_PER_CHUNK = 500
+JOBS_PER_CHUNK = 200
 
 
 class Job(NamedTuple):
@@ -33,57 +33,70 @@ class Job(NamedTuple):
 
 
 def answer(engine: Engine, schema: Schema, query: Query) -> Iterator[Job]:
-    """Return the jobs that match, in the order of their keys. The search has begun when this function returns.
+    """Return the jobs that match, in the order in which they came. The search has begun when this function returns.
 
     The iterator raises DamagedIndex.
     """
-    first = _page(engine, query, "")
+    first = _page(engine, query, 0)
     return _jobs(engine, schema, query, first)
 
 
-def _jobs(engine: Engine, schema: Schema, query: Query, keys: list[str]) -> Iterator[Job]:
-    while keys:
-        for start in range(0, len(keys), JOBS_PER_CHUNK):
+def _jobs(engine: Engine, schema: Schema, query: Query, numbers: list[int]) -> Iterator[Job]:
+    while numbers:
+        for start in range(0, len(numbers), JOBS_PER_CHUNK):
             with sql.read(engine) as conn:
-                chunk = _chunk(conn, schema, query, keys[start : start + JOBS_PER_CHUNK])
+                chunk = _chunk(conn, schema, query, numbers[start : start + JOBS_PER_CHUNK])
             yield from chunk
-        keys = _page(engine, query, keys[-1]) if len(keys) == KEYS_PER_PAGE else []
+        numbers = _page(engine, query, numbers[-1]) if len(numbers) == NUMBERS_PER_PAGE else []
 
 
-def _page(engine: Engine, query: Query, after: str) -> list[str]:
+def _page(engine: Engine, query: Query, after: int) -> list[int]:
     with sql.read(engine) as conn:
-        return query.keys(conn, after, KEYS_PER_PAGE)
+        return query.numbers(conn, after, NUMBERS_PER_PAGE)
 
 
-def _chunk(conn: Connection, schema: Schema, query: Query, keys: Sequence[str]) -> list[Job]:
-    values: dict[str, dict[str, list[Value]]] = {
-        identity: _values(conn, schema, identity, keys)
+def _chunk(conn: Connection, schema: Schema, query: Query, numbers: Sequence[int]) -> Iterator[Job]:
+    """Read the jobs now; decode the values of each when it is its turn, so that few objects live at once."""
+    stored = {
+        identity: _stored(conn, schema.values[identity], numbers)
         for identity in dict.fromkeys(identity for _, identity in query.requested if identity is not None)
     }
-    parts = [(name, values[identity]) for name, identity in query.requested if identity is not None]
+    parts = [(name, stored[identity]) for name, identity in query.requested if identity is not None]
     rows = conn.execute(
-        select(jobs.c.jobid, jobs.c.dg_jobid, users.c.cert_subj, jobs.c.ps)
+        select(jobs.c.number, jobs.c.dg_jobid, users.c.cert_subj, jobs.c.ps)
         .join(users, users.c.userid == jobs.c.ownerid)
-        .where(jobs.c.jobid.in_(keys))
-        .order_by(jobs.c.jobid)
+        .where(jobs.c.number.in_(numbers))
+        .order_by(jobs.c.number)
+    ).all()
+    return (
+        Job(dg_jobid.decode(), owner.decode(), ps, _values(parts, number)) for number, dg_jobid, owner, ps in rows
     )
-    return [
-        Job(dg_jobid.decode(), owner.decode(), ps, [(name, v) for name, of in parts for v in of.get(key, ())])
-        for key, dg_jobid, owner, ps in rows
-    ]
 
 
-def _values(conn: Connection, schema: Schema, identity: str, keys: Sequence[str]) -> dict[str, list[Value]]:
-    """Return job key → values of one attribute."""
-    table = schema.values[identity]
-    found: dict[str, list[Value]] = {}
+def _stored(conn: Connection, table: Table, numbers: Sequence[int]) -> dict[int, list[bytes]]:
+    """Return job number → full values of one attribute.
+
+    The statement is made by hand: SQLAlchemy takes longer for so long a list than the database for the answer.
+    """
+    mark = "?" if conn.dialect.paramstyle == "qmark" else "%s"
+    statement = f"SELECT job, full_value FROM {table.name} WHERE job IN ({','.join([mark] * len(numbers))})"
+    found: dict[int, list[bytes]] = {}
+    for number, full in conn.exec_driver_sql(statement, tuple(numbers)).cursor.fetchall():
+        found.setdefault(number, []).append(full)
+    return found
+
+
+def _values(parts: Sequence[tuple[str, dict[int, list[bytes]]]], number: int) -> list[tuple[str, Value]]:
+    """Return the (name, value) pairs of one job."""
+    found: list[tuple[str, Value]] = []
     try:
-        rows = conn.execute(select(table.c.jobid, table.c.full_value).where(table.c.jobid.in_(keys))).all()
-        for key, full in rows:
-            found.setdefault(key, []).append(from_full(full))
+        for name, stored in parts:
+            full_values = stored.get(number, ())
+            if len(full_values) > 1:
+                values = sorted(map(from_full, full_values), key=lambda value: value.epoch)
+                found += [(name, value) for value in values]
+            elif full_values:
+                found.append((name, from_full(full_values[0])))
     except ValueEncodingError as error:
         raise DamagedIndex(str(error)) from error
-    for values in found.values():
-        if len(values) > 1:
-            values.sort(key=lambda value: value.epoch)
     return found

@@ -1,6 +1,7 @@
 """Attribute names: the well-known ones, and how the index tells names apart (jp.md 2.8, 3.3)."""
 
 import hashlib
+from functools import lru_cache
 
 SYSTEM_NAMESPACE = "http://egee.cesnet.cz/en/Schema/JP/System"
 LB_NAMESPACE = "http://egee.cesnet.cz/en/Schema/LB/Attributes"
@@ -12,6 +13,7 @@ REGTIME = f"{SYSTEM_NAMESPACE}:regtime"
 JOBID = f"{SYSTEM_NAMESPACE}:jobId"
 
 
+@lru_cache(maxsize=4096)
 def attribute_id(name: str) -> str:
     """Return the id of an attribute: MD5 in hex of its name, ASCII letters in lower case (jp.md 3.3).
 

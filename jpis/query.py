@@ -47,10 +47,10 @@ class Query:
     requested: tuple[tuple[str, str | None], ...] = field(default=())
     """(name as requested, id of the attribute whose values are stored; None for a job id without table)."""
 
-    def keys(self, conn: Connection, after: str, limit: int) -> list[str]:
-        """Return up to `limit` keys of matching jobs, those that follow `after` in key order."""
-        statement: Select[Any] = select(jobs.c.jobid).where(jobs.c.jobid > after, *self.criteria)
-        return list(conn.execute(statement.order_by(jobs.c.jobid).limit(limit)).scalars())
+    def numbers(self, conn: Connection, after: int, limit: int) -> list[int]:
+        """Return the numbers of matching jobs, in order: up to `limit` of those that follow `after`."""
+        statement: Select[Any] = select(jobs.c.number).where(jobs.c.number > after, *self.criteria)
+        return list(conn.execute(statement.order_by(jobs.c.number).limit(limit)).scalars())
 
 
 def compile_query(
@@ -108,7 +108,7 @@ def _criteria(schema: Schema, conditions: Sequence[IndexQuery]) -> Iterator[Colu
             # the job's own id, whatever its origin; it has no length limit of 255 bytes to be cut to
             yield from (_any_record(jobs.c.dg_jobid, condition, _whole) for condition in same_attribute)
         else:
-            yield jobs.c.jobid.in_(_rows(schema.values[identity], same_attribute))
+            yield jobs.c.number.in_(_rows(schema.values[identity], same_attribute))
 
 
 def _rows(table: Table, conditions: Sequence[IndexQuery]) -> Select[Any]:
@@ -118,7 +118,7 @@ def _rows(table: Table, conditions: Sequence[IndexQuery]) -> Select[Any]:
         if condition.origin is not None:
             clauses.append(table.c.origin == _origin_number(condition.origin))
         clauses.append(_any_record(table.c.value, condition, index_value))
-    return select(table.c.jobid).where(and_(true(), *clauses))
+    return select(table.c.job).where(and_(true(), *clauses))
 
 
 def _origin_number(origin: str) -> int:

@@ -1,6 +1,6 @@
 """UpdateJobs: what a Primary Storage sends goes into the tables, once, however often it is sent (jp.md 3.5).
 
-A row of a value is found by (job, attribute, digest). The digest covers type, time, origin, content and a running
+A row of a value is found by (job, digest). The digest covers type, time, origin, content and a running
 number among equal values of the same record: a repeated call changes nothing, and a value that a record really holds
 twice is kept twice.
 """
@@ -11,10 +11,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from itertools import groupby
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, Engine, Table, delete, select
+from sqlalchemy import Connection, Dialect, Engine, Insert, Table, delete, select
 from sqlalchemy.dialects import mysql, sqlite
 
 import sql
@@ -25,6 +26,7 @@ from jpis.schema import Schema, jobs, users
 from jpis.values import ORIGIN_NUMBERS, Value, encode
 
 log = logging.getLogger(__name__)
+Key = TypeVar("Key", str, int)
 
 #: Longest job id and DN in bytes: the columns jobs.dg_jobid and users.cert_subj.
 JOBID_LIMIT = 255
@@ -59,6 +61,10 @@ class JobRecord(Protocol):
     remove: bool | None
 
 
+#: A row of the table of an attribute without its first column: digest, value, full_value, origin.
+_StoredValue = tuple[bytes, bytes, bytes, int]
+
+
 @dataclass
 class _Job:
     """A record, checked and encoded."""
@@ -67,8 +73,8 @@ class _Job:
     jobid: str
     owner: str
     remove: bool
-    rows: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    """(attribute id, row) for each value of a configured attribute."""
+    values: list[tuple[str, _StoredValue]] = field(default_factory=list)
+    """(attribute id, value) for each value of a configured attribute."""
 
 
 class Updater:
@@ -105,26 +111,19 @@ class Updater:
             feeds.mark_done(conn, feed)
 
     def _insert(self, conn: Connection, run: Sequence[_Job], source: str) -> None:
-        by_key = {job.key: job for job in run}
-        _insert_absent(conn, users, _user_rows(run))
-        _insert_absent(
-            conn,
-            jobs,
-            [
-                {"jobid": key, "dg_jobid": job.jobid.encode(), "ownerid": key_of(job.owner), "ps": source}
-                for key, job in sorted(by_key.items())
-            ],
-        )
-        owners = _owners(conn, list(by_key))
-        accepted = [job for job in run if self._same_owner(job, owners[job.key])]
+        known = _number(conn, run, source)
+        accepted = [(known[job.key][0], job) for job in run if self._same_owner(job, known[job.key][1])]
         for identity, rows in _by_attribute(accepted).items():
-            _insert_absent(conn, self._schema.values[identity], rows)
+            # positions instead of names: SQLAlchemy takes as long for names as the database for the work
+            conn.exec_driver_sql(_insert_text(self._schema.values[identity], conn.dialect), rows)
 
     def _remove(self, conn: Connection, run: Sequence[_Job]) -> None:
         """Forget jobs that left the feed. Users stay: other jobs may be theirs."""
-        for keys in _batches(sorted({job.key for job in run})):
-            for table in (*self._schema.values.values(), jobs):
-                conn.execute(delete(table).where(table.c.jobid.in_(keys)))
+        numbers = [number for number, _ in _known(conn, sorted({job.key for job in run})).values()]
+        for batch in _batches(sorted(numbers)):
+            for table in self._schema.values.values():
+                conn.execute(delete(table).where(table.c.job.in_(batch)))
+            conn.execute(delete(jobs).where(jobs.c.number.in_(batch)))
 
     @staticmethod
     def _same_owner(job: _Job, ownerid: str) -> bool:
@@ -145,7 +144,7 @@ class Updater:
             if configured is None:
                 self._note_ignored(attribute.name or "")
                 continue
-            job.rows.append((configured.id, _row(job.key, _value(attribute, jobid), seen, configured.id)))
+            job.values.append((configured.id, _stored(_value(attribute, jobid), seen, configured.id)))
         return job
 
     def _note_ignored(self, name: str) -> None:
@@ -170,13 +169,12 @@ def _value(attribute: AttrValue, jobid: str) -> Value:
     return Value(content, epoch, attribute.origin or "SYSTEM", attribute.originDetail)
 
 
-def _row(job_key: str, value: Value, seen: Counter[tuple[str, bytes]], identity: str) -> dict[str, Any]:
+def _stored(value: Value, seen: Counter[tuple[str, bytes]], identity: str) -> _StoredValue:
     index, full, same = encode(value)
     nth = seen[identity, same]
     seen[identity, same] = nth + 1
     digest = hashlib.md5(same if nth == 0 else b"%b\0%d" % (same, nth), usedforsecurity=False).digest()
-    origin = ORIGIN_NUMBERS[value.origin]
-    return {"jobid": job_key, "digest": digest, "value": index, "full_value": full, "origin": origin}
+    return digest, index, full, ORIGIN_NUMBERS[value.origin]
 
 
 def _required(text: str | None, what: str, limit: int) -> str:
@@ -187,43 +185,66 @@ def _required(text: str | None, what: str, limit: int) -> str:
     return text
 
 
-def _owners(conn: Connection, keys: Sequence[str]) -> dict[str, str]:
-    """Return job key → owner key as the index has them, whoever was first to insert."""
-    found: dict[str, str] = {}
+def _number(conn: Connection, run: Sequence[_Job], source: str) -> dict[str, tuple[int, str]]:
+    """Return job key → (number, owner key), for new jobs and for known ones, whoever was first to insert them."""
+    by_key = {job.key: job for job in run}
+    found = _known(conn, sorted(by_key))
+    new = [by_key[key] for key in sorted(by_key.keys() - found.keys())]
+    _insert_absent(conn, users, _user_rows(new))
+    _insert_absent(
+        conn,
+        jobs,
+        [
+            {"jobid": job.key, "dg_jobid": job.jobid.encode(), "ownerid": key_of(job.owner), "ps": source}
+            for job in new
+        ],
+    )
+    return found | _known(conn, [job.key for job in new])
+
+
+def _known(conn: Connection, keys: Sequence[str]) -> dict[str, tuple[int, str]]:
+    """Return job key → (number, owner key) of indexed jobs."""
+    found: dict[str, tuple[int, str]] = {}
     for batch in _batches(keys):
-        rows = conn.execute(select(jobs.c.jobid, jobs.c.ownerid).where(jobs.c.jobid.in_(batch)))
-        found.update({row.jobid: row.ownerid for row in rows})
+        rows = conn.execute(select(jobs.c.jobid, jobs.c.number, jobs.c.ownerid).where(jobs.c.jobid.in_(batch)))
+        found.update({row.jobid: (row.number, row.ownerid) for row in rows})
     return found
 
 
-def _user_rows(run: Sequence[_Job]) -> list[dict[str, Any]]:
-    owners = {key_of(job.owner): job.owner for job in run}
+def _user_rows(new: Sequence[_Job]) -> list[dict[str, Any]]:
+    owners = {key_of(job.owner): job.owner for job in new}
     return [{"userid": key, "cert_subj": owner.encode()} for key, owner in sorted(owners.items())]
 
 
-def _by_attribute(accepted: Sequence[_Job]) -> dict[str, list[dict[str, Any]]]:
+def _by_attribute(accepted: Sequence[tuple[int, _Job]]) -> dict[str, list[tuple[Any, ...]]]:
     """Sort the rows by table, and within it by key: writers that meet then wait instead of deadlocking."""
-    tables: dict[str, list[dict[str, Any]]] = {}
-    for job in accepted:
-        for identity, row in job.rows:
-            tables.setdefault(identity, []).append(row)
+    tables: dict[str, list[tuple[Any, ...]]] = {}
+    for number, job in accepted:
+        for identity, value in job.values:
+            tables.setdefault(identity, []).append((number, *value))
     for rows in tables.values():
-        rows.sort(key=lambda row: (row["jobid"], row["digest"]))
+        rows.sort()
     return dict(sorted(tables.items()))
 
 
 def _insert_absent(conn: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
-    """Insert the rows whose key is not there. A prepared statement run for many rows: sql.insert_new counts, and
-    costs several times as much; here nobody asks how many were new."""
-    if not rows:
-        return
-    if conn.dialect.name == "sqlite":
-        conn.execute(sqlite.insert(table).on_conflict_do_nothing(), rows)
-    else:
-        key = next(iter(table.primary_key.columns))
-        conn.execute(mysql.insert(table).on_duplicate_key_update({key.name: key}), rows)
+    """Insert the rows whose key is not there. sql.insert_new counts, and costs more; here nobody asks how many."""
+    if rows:
+        conn.execute(_insert(table, conn.dialect), rows)
 
 
-def _batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+def _insert(table: Table, dialect: Dialect) -> Insert:
+    if dialect.name == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing()
+    key = table.columns[0]
+    return mysql.insert(table).on_duplicate_key_update({key.name: key})
+
+
+@cache
+def _insert_text(table: Table, dialect: Dialect) -> str:
+    return str(_insert(table, dialect).compile(dialect=dialect))
+
+
+def _batches(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
     for start in range(0, len(keys), _KEYS_PER_STATEMENT):
         yield keys[start : start + _KEYS_PER_STATEMENT]

@@ -19,10 +19,10 @@ BLOB_INDEX = b"XXX"
 #: attrOrig of the wire → number of column `origin` (jp.md 3.3); 0 would be "any".
 ORIGIN_NUMBERS = {"SYSTEM": 1, "USER": 2, "FILE": 3}
 _ORIGIN_LETTERS = {"SYSTEM": b"S", "USER": b"U", "FILE": b"F"}
-_ORIGIN_OF_LETTER = {ord(letter): name for name, letter in _ORIGIN_LETTERS.items()}
+_ORIGIN_OF_LETTER = {letter: name for name, letter in _ORIGIN_LETTERS.items()}
 
-#: Up to the first colon that is not escaped.
-_DETAIL = re.compile(rb"([^:\\]*(?:\\.[^:\\]*)*):", re.DOTALL)
+#: Everything up to the content; a colon within the origin detail is escaped.
+_HEAD = re.compile(rb"[SB]:-?[0-9]+:[SUF]:[^:\\]*(?:\\.[^:\\]*)*:", re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 
 
@@ -72,19 +72,26 @@ def encode(value: Value) -> Encoded:
 
 def from_full(full: bytes) -> Value:
     """Read a full value back. Raises ValueEncodingError."""
+    match = _HEAD.match(full)
+    if match is None:
+        raise ValueEncodingError("a stored value does not begin as it must")
+    is_text, epoch, origin, detail = _head(match[0])
+    rest = full[match.end() :]
     try:
-        kind, epoch, letter, rest = full.split(b":", 3)
-        if rest[:1] == b":":
-            detail, text = None, rest[1:]
-        else:
-            match = _DETAIL.match(rest)
-            if match is None:
-                raise ValueEncodingError("a stored value has no end of its origin detail")
-            detail, text = _unescape(match[1]), rest[match.end() :]
-        content = text.decode() if kind == b"S" else _from_base64(kind, text)
-        return Value(content, int(epoch), _ORIGIN_OF_LETTER[ord(letter)], detail)
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueEncodingError("a stored value is damaged") from error
+        return Value(rest.decode() if is_text else _from_base64(rest), epoch, origin, detail)
+    except UnicodeDecodeError as error:
+        raise ValueEncodingError("a stored string is damaged") from error
+
+
+@lru_cache(maxsize=4096)
+def _head(head: bytes) -> tuple[bool, int, str, str | None]:
+    """Take apart what precedes the content. The values of a job mostly share it, and answers have many values."""
+    kind, epoch, letter, detail = head[:-1].split(b":", 3)
+    try:
+        text = _ESCAPED.sub(rb"\1", detail).decode()
+    except UnicodeDecodeError as error:
+        raise ValueEncodingError("a stored origin detail is damaged") from error
+    return kind == b"S", int(epoch), _ORIGIN_OF_LETTER[letter], text or None
 
 
 @lru_cache(maxsize=1024)
@@ -92,19 +99,12 @@ def _escape(detail: str) -> bytes:
     return detail.encode().replace(b"\\", b"\\\\").replace(b":", b"\\:")
 
 
-@lru_cache(maxsize=1024)
-def _unescape(detail: bytes) -> str:
-    return _ESCAPED.sub(rb"\1", detail).decode()
-
-
 def _to_base64(blob: bytes) -> bytes:
     # one "=" ends the text, whatever the length (jp.md 2.8)
     return base64.urlsafe_b64encode(blob).rstrip(b"=") + b"="
 
 
-def _from_base64(kind: bytes, text: bytes) -> bytes:
-    if kind != b"B":
-        raise ValueEncodingError("a stored value is neither string nor binary")
+def _from_base64(text: bytes) -> bytes:
     bare = text.rstrip(b"=")
     try:
         return base64.b64decode(bare + b"=" * (-len(bare) % 4), altchars=b"-_", validate=True)

@@ -9,6 +9,8 @@ import sql
 revision = "0001"
 down_revision = None
 
+_NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def _binary(size: int) -> sa.types.TypeEngine[bytes]:
     return sa.LargeBinary(size).with_variant(VARBINARY(size), "mysql", "mariadb")
@@ -17,7 +19,8 @@ def _binary(size: int) -> sa.types.TypeEngine[bytes]:
 def upgrade() -> None:
     op.create_table(
         "jobs",
-        sa.Column("jobid", sql.Key32, primary_key=True),
+        sa.Column("number", _NUMBER, primary_key=True, autoincrement=True),
+        sa.Column("jobid", sql.Key32, nullable=False, unique=True),
         sa.Column("dg_jobid", _binary(255), nullable=False, unique=True),
         sa.Column("ownerid", sql.Key32, nullable=False, index=True),
         sa.Column("aclid", sql.Key32),

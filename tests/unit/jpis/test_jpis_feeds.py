@@ -69,7 +69,8 @@ class World:
     """An index server with its feed loop, a Primary Storage, and the time."""
 
     def __init__(self, db_url: str, config: Configuration) -> None:
-        self.now = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+        # ahead of the clock by which a start of the server notes its feeds
+        self.now = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
         self.config = config
         self.db_url = db_url
         self.down = False

@@ -147,7 +147,7 @@ def test_answer_in_pages(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
         (STATUS, "Done", 1, "USER", None), (STATUS, "7", 2, "USER", None), (CE, "c" * 7, 7201, "USER", None)
     ]
     for keys, chunk in ((1, 1), (5, 2), (25, 25), (26, 3)):
-        monkeypatch.setattr(answer, "KEYS_PER_PAGE", keys)
+        monkeypatch.setattr(answer, "NUMBERS_PER_PAGE", keys)
         monkeypatch.setattr(answer, "JOBS_PER_CHUNK", chunk)
         found = run(index, (STATUS, ("EXISTS",)), wanted=[STATUS, CE])
         assert [job.jobid for job in found] == list(whole)
