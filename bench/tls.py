@@ -10,11 +10,11 @@ import multiprocessing
 import os
 import signal
 import socket
+import ssl
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -37,63 +37,75 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     return [_ANSWER]
 
 
-@contextmanager
-def serving(host: Credential, ca_dir: Path, workers: int) -> Iterator[int]:
-    """Run the server in a process; yields its port."""
-    server = Server([Listener("127.0.0.1", 0, lambda: HttpProtocol(application))], host, ca_dir, workers=workers)
-    port = server.bind()[0]
-    pid = os.fork()
-    if not pid:
-        try:
-            server.run()
-        finally:
-            os._exit(0)
-    try:
-        yield port
-    finally:
-        os.kill(pid, signal.SIGTERM)
-        os.waitpid(pid, 0)
+class Serving:
+    """A server in a process of its own, with one worker or more."""
+
+    def __init__(self, host: Credential, ca_dir: Path, workers: int) -> None:
+        server = Server([Listener("127.0.0.1", 0, lambda: HttpProtocol(application))], host, ca_dir, workers=workers)
+        self.port = server.bind()[0]
+        self._pid = os.fork()
+        if not self._pid:
+            try:
+                server.run()
+            finally:
+                os._exit(0)
+
+    def stop(self) -> float:
+        """Stop it; return the seconds of processor time that it took with its workers."""
+        os.kill(self._pid, signal.SIGTERM)
+        used = os.wait4(self._pid, 0)[2]
+        return used.ru_utime + used.ru_stime
 
 
-def keep_alive(port: int, proxy: Credential, ca_dir: Path, seconds: float) -> int:
-    """Send requests over one connection for so long; return how many were answered."""
+def keep_alive(port: int, proxy: Credential, ca_dir: Path, end: float) -> int:
+    """Send requests over one connection until `end`; return how many were answered."""
+    answered = 0
+    with _connected(port, client_ssl_context(proxy, ca_dir)) as tls:
+        while time.monotonic() < end:
+            _exchange(tls)
+            answered += 1
+    return answered
+
+
+def new_connections(port: int, proxy: Credential, ca_dir: Path, end: float) -> int:
+    """Make a connection for each request until `end`; return how many were answered."""
     context = client_ssl_context(proxy, ca_dir)
-    with socket.create_connection(("127.0.0.1", port)) as plain:
-        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with context.wrap_socket(plain, server_hostname="localhost") as tls:
-            tls.sendall(_REQUEST)
-            size = len(tls.recv(16384))
-            answered, end = 1, time.monotonic() + seconds
-            while time.monotonic() < end:
-                tls.sendall(_REQUEST)
-                if len(tls.recv(16384)) != size:
-                    raise SystemExit("the server answered something else")
-                answered += 1
-            return answered
-
-
-def new_connections(port: int, proxy: Credential, ca_dir: Path, seconds: float) -> int:
-    """Make a connection for each request for so long; return how many were answered."""
-    context = client_ssl_context(proxy, ca_dir)
-    answered, end = 0, time.monotonic() + seconds
+    answered = 0
     while time.monotonic() < end:
-        with (socket.create_connection(("127.0.0.1", port)) as plain,
-              context.wrap_socket(plain, server_hostname="localhost") as tls):
-            tls.sendall(_REQUEST)
-            tls.recv(16384)
+        with _connected(port, context) as tls:
+            _exchange(tls)
         answered += 1
     return answered
 
 
-def _client(work: Callable[..., int], port: int, pem: bytes, ca_dir: Path, seconds: float) -> int:
-    return work(port, Credential.from_pem(pem), ca_dir, seconds)
+def _connected(port: int, context: ssl.SSLContext) -> ssl.SSLSocket:
+    plain = socket.create_connection(("127.0.0.1", port))
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return context.wrap_socket(plain, server_hostname="localhost")
 
 
-def rate(work: Callable[..., int], port: int, proxy: Credential, ca_dir: Path, seconds: float) -> float:
-    """Requests per second that CLIENTS processes get together."""
+def _exchange(tls: ssl.SSLSocket) -> None:
+    tls.sendall(_REQUEST)
+    if not tls.recv(16384).endswith(_ANSWER):
+        raise SystemExit("the server answered something else")
+
+
+def _client(work: Callable[..., int], port: int, pem: bytes, ca_dir: Path, seconds: float) -> tuple[int, float]:
+    """Return how many requests were answered, and in how many seconds."""
+    proxy, begin = Credential.from_pem(pem), time.monotonic()
+    answered = work(port, proxy, ca_dir, begin + seconds)
+    return answered, time.monotonic() - begin
+
+
+def measure(work: Callable[..., int], host: Credential, proxy: Credential, ca_dir: Path, workers: int,
+            seconds: float) -> tuple[float, float]:
+    """Requests per second that CLIENTS processes get together, and microseconds of the server for each."""
+    server = Serving(host, ca_dir, workers)
     with multiprocessing.get_context("fork").Pool(CLIENTS) as pool:
-        jobs = [(work, port, proxy.to_pem(), ca_dir, seconds)] * CLIENTS
-        return sum(pool.starmap(_client, jobs)) / seconds
+        jobs = [(work, server.port, proxy.to_pem(), ca_dir, seconds)] * CLIENTS
+        counts = pool.starmap(_client, jobs)
+    processor_time = server.stop()
+    return sum(answered / took for answered, took in counts), processor_time / sum(n for n, _ in counts) * 1e6
 
 
 def main(seconds: float = 5.0) -> None:
@@ -103,13 +115,12 @@ def main(seconds: float = 5.0) -> None:
         ca_dir = ca.write_ca_directory(Path(folder), [authority])
         host = ca.issue_host(authority, "localhost")
         proxy = create_proxy(ca.issue_user(authority, "/DC=org/DC=example/CN=Test User"))
-        print(f"null handler over mutual TLS, {CLIENTS} clients, {os.cpu_count()} processors")
-        for workers in (1, 2):
-            with serving(host, ca_dir, workers) as port:
-                kept = rate(keep_alive, port, proxy, ca_dir, seconds)
-                new = rate(new_connections, port, proxy, ca_dir, seconds)
-            print(f"  {workers} server process{'es' if workers > 1 else ''}: keep-alive {kept:8,.0f} requests/s   "
-                  f"new connections {new:6,.0f}/s")
+        print(f"null handler over mutual TLS, {CLIENTS} clients, {os.cpu_count()} processors for all of them")
+        for what, work in (("keep-alive requests", keep_alive), ("new connections", new_connections)):
+            for workers in (1, 2):
+                rate, cost = measure(work, host, proxy, ca_dir, workers, seconds)
+                print(f"  {what:20} {workers} server process{'es' if workers > 1 else '  '} {rate:8,.0f}/s"
+                      f"   {cost:6,.0f} us of the server's processors each")
 
 
 if __name__ == "__main__":

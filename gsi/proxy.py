@@ -1,7 +1,7 @@
 """Making RFC 3820 proxy certificates, for oneself or for a service that sends a request (delegation)."""
 
 import secrets
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -12,7 +12,6 @@ from gsi import certificates
 from gsi.certificates import ProxyCertInfo
 from gsi.credential import Credential, PrivateKey, pem
 from gsi.errors import CredentialError
-from gsi.verify import utc_now
 
 #: What grid-proxy-init and htproxyput give (wms.md 1.11).
 DEFAULT_LIFETIME = timedelta(minutes=720)
@@ -74,7 +73,7 @@ def _sign(
         raise CredentialError("no further proxy can be made of this one: its path length is 0")
     limited = limited or (inherited is not None and inherited.language == certificates.LIMITED)
     information = ProxyCertInfo(path_length, certificates.LIMITED if limited else certificates.INHERIT_ALL)
-    now = utc_now().replace(microsecond=0)
+    now = datetime.now(UTC).replace(microsecond=0)
     if now >= issuer.not_after:
         raise CredentialError("the credential has expired; no proxy can be made of it")
     serial = secrets.randbelow(2**31 - 1) + 1

@@ -21,7 +21,7 @@ A limited proxy anywhere makes the whole identity limited. Sources: RFC 3820 sec
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from functools import lru_cache
 from pathlib import Path
 
@@ -150,8 +150,3 @@ def _check_authority(certificate: x509.Certificate) -> None:
     usage = certificates.key_usage(certificate)
     if not certificates.is_ca(certificate) or (usage is not None and not usage.key_cert_sign):
         raise VerificationError(12, f"{slash_dn(certificate.subject)} is no CA and has signed a certificate")
-
-
-def utc_now() -> datetime:
-    """The present time, aware, UTC."""
-    return datetime.now(UTC)

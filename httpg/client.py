@@ -24,8 +24,8 @@ def session(credential: Credential | None, ca_dir: Path, *, timeout: float = DEF
     """Return a session that presents `credential` (None: no certificate) and trusts the CAs of `ca_dir`, no others.
 
     The server's name is checked. Connections are kept alive. timeout: for connecting and for each silence, in seconds,
-    unless a call names another one. Environment (proxies, .netrc, REQUESTS_CA_BUNDLE) has no influence. Use it from one
-    thread at a time. Raises CredentialError.
+    unless a call names another one. Environment (proxies, .netrc, REQUESTS_CA_BUNDLE) has no influence. Make it after a
+    fork, use it from one thread at a time. Raises CredentialError.
     """
     made = requests.Session()
     made.trust_env = False

@@ -5,6 +5,7 @@ here, and a guard thread (httpg.worker) shuts the socket of an overdue connectio
 The fast path costs no system call for it.
 """
 
+import select
 import socket
 import threading
 import time
@@ -75,12 +76,13 @@ class Connection:
         """Return 1 to `size` bytes (a record at most), or b"" when the other end has closed.
 
         deadline: on the clock of time.monotonic(), after which TimeoutError is raised; idle: nothing has begun, so a
-        server that stops may answer b"" here. Raises ConnectionError, TimeoutError.
+        server that stops may answer b"" here; a protocol whose clients never pause has to look at `stopping` as well.
+        Raises ConnectionError, TimeoutError.
         """
         self.deadline = deadline
         if idle:
             self.idle = True
-            if self._stopping():  # asked after idle is set: whoever stops looks at idle after saying so
+            if self._stopping() and not self._input_waits():  # what was sent before the end is still served
                 return b""
         try:
             while True:
@@ -173,6 +175,9 @@ class Connection:
             self.deadline = inf
             with self._lock:  # not while the guard shuts down: the descriptor may be another's by then
                 self._socket.close()
+
+    def _input_waits(self) -> bool:
+        return self.tls.pending() > 0 or bool(select.select([self._socket], [], [], 0)[0])
 
     def _drain(self) -> None:
         self._socket.shutdown(socket.SHUT_WR)

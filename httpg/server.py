@@ -33,7 +33,7 @@ _BACKLOG = 1024
 #: A child that died is not started again sooner than this after its last start, s: no busy loop of crashes.
 _RESTART_S = 1.0
 _PR_SET_PDEATHSIG = 1
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class StartUpError(Exception):
@@ -44,8 +44,9 @@ class StartUpError(Exception):
 class Listener:
     """A port and what is spoken on it.
 
-    host: name or address, "" = all addresses; port: 0 = any free one (see Server.bind); protocol: called once in each
-    worker after the fork, so that what it opens is the worker's own; anonymous: admit clients without a certificate.
+    host: name or address, "" = all IPv4 addresses, "::" = all addresses; port: 0 = any free one (see Server.bind);
+    protocol: called once in each worker after the fork, so that what it opens is the worker's own;
+    anonymous: admit clients without a certificate.
     """
 
     host: str
@@ -86,7 +87,7 @@ class Server:
         return [sock.getsockname()[1] for sock in self._sockets]
 
     def run(self) -> None:
-        """Serve until SIGTERM or SIGINT, then let what is in flight end, and return. Only in the main thread.
+        """Serve until SIGTERM, SIGINT or SIGHUP, then let what is in flight end, and return. Only in the main thread.
 
         Raises OSError (a port is taken), gsi.errors.CredentialError, StartUpError (a protocol could not be made).
         """
@@ -96,7 +97,7 @@ class Server:
             for sock, listener in zip(self._sockets, self.listeners, strict=True)
         ]
         children = [_Child(f"worker {n + 1}", partial(self._work, ports)) for n in range(self.workers)]
-        children += [_Child(name, partial(_in_background, function)) for name, function in self.background]
+        children += [_Child(name, partial(self._in_background, function)) for name, function in self.background]
         with SignalPipe((*_STOP_SIGNALS, signal.SIGCHLD)) as signals:
             try:
                 _supervise(children, signals)
@@ -115,6 +116,20 @@ class Server:
             except Exception as error:
                 raise StartUpError("a protocol could not be made") from error
             worker.run(signals)
+
+    def _in_background(self, function: Callable[[threading.Event], None]) -> None:
+        """Run a background function in the main thread; another thread turns signals into the event."""
+        for sock in self._sockets:
+            sock.close()  # or the ports would look open after the workers have gone
+        stop = threading.Event()
+        signals = SignalPipe(_STOP_SIGNALS)
+
+        def watch() -> None:
+            signals.wait(None)
+            stop.set()
+
+        threading.Thread(target=watch, name="signals", daemon=True).start()
+        function(stop)
 
 
 def _bound(host: str, port: int) -> socket.socket:
@@ -179,19 +194,6 @@ def _die_with(parent: int) -> None:
         raise OSError(ctypes.get_errno(), "prctl")
     if os.getppid() != parent:
         raise SystemExit("the server has ended already")
-
-
-def _in_background(function: Callable[[threading.Event], None]) -> None:
-    """Run a background function in the main thread; another thread turns signals into the event."""
-    stop = threading.Event()
-    signals = SignalPipe(_STOP_SIGNALS)
-
-    def watch() -> None:
-        signals.wait(None)
-        stop.set()
-
-    threading.Thread(target=watch, name="signals", daemon=True).start()
-    function(stop)
 
 
 def _reap(children: Sequence[_Child]) -> None:

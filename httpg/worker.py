@@ -26,8 +26,6 @@ log = logging.getLogger(__name__)
 _GUARD_PERIOD_S = 0.25
 #: How long a worker that cannot accept (no descriptor, too many connections) leaves the others to do it, s.
 _ACCEPT_PAUSE_S = 0.05
-#: Stack of a connection's thread: lxml and SQLite need little, and thousands of threads are allowed.
-_STACK = 1024 * 1024
 
 _SPEAKS_TLS = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
@@ -64,7 +62,6 @@ class Worker:
 
     def run(self, signals: SignalPipe) -> None:
         """Accept until SIGTERM or SIGINT, then finish what is in flight."""
-        threading.stack_size(_STACK)
         threading.Thread(target=self._guard, name="deadlines", daemon=True).start()
         with selectors.DefaultSelector() as selector:
             selector.register(signals, selectors.EVENT_READ)

@@ -11,7 +11,7 @@ import ipaddress
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -23,7 +23,6 @@ from OpenSSL import crypto
 from gsi.credential import Credential, PrivateKey, key_to_pem, pem, write_secret
 from gsi.names import slash_dn
 from gsi.proxy import new_key
-from gsi.verify import utc_now
 
 DEFAULT_AUTHORITY = "/DC=org/DC=example/CN=Test CA"
 DEFAULT_NAMESPACE = "/DC=org/DC=example/*"
@@ -57,7 +56,7 @@ def new_authority(dn: str = DEFAULT_AUTHORITY, *, parent: Authority | None = Non
     subject = parse_dn(dn)
     issuer, issuer_key = (parent.certificate.subject, parent.key) if parent else (subject, key)
     certificate = (
-        _builder(subject, issuer, key, utc_now() - _BACKDATED, utc_now() + _CA_LIFETIME)
+        _builder(subject, issuer, key, datetime.now(UTC) - _BACKDATED, datetime.now(UTC) + _CA_LIFETIME)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(usage(key_cert_sign=True, crl_sign=True, digital_signature=False), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -97,7 +96,7 @@ def write_ca_directory(directory: Path, authorities: Iterable[Authority],
 def revocation_list(authority: Authority, revoked: Iterable[x509.Certificate] = (), *,
                     lifetime: timedelta = _LIFETIME) -> bytes:
     """Return a PEM CRL of the CA; of `revoked` only its own certificates are listed."""
-    now = utc_now()
+    now = datetime.now(UTC)
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(authority.certificate.subject)
@@ -177,9 +176,9 @@ def usage(*, digital_signature: bool = True, key_encipherment: bool = False, key
 def _issue(authority: Authority, dn: str, purposes: Iterable[x509.ObjectIdentifier], names: Sequence[str],
            lifetime: timedelta, not_before: datetime | None, key: PrivateKey | None) -> Credential:
     key = key or new_key()
-    start = not_before or utc_now() - _BACKDATED
+    start = not_before or datetime.now(UTC) - _BACKDATED
     builder = (
-        _builder(parse_dn(dn), authority.certificate.subject, key, start, max(start, utc_now()) + lifetime
+        _builder(parse_dn(dn), authority.certificate.subject, key, start, max(start, datetime.now(UTC)) + lifetime
                  if not_before is None else start + lifetime)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(usage(key_encipherment=True), critical=True)

@@ -5,7 +5,7 @@ gsi.verify that refuses the chain by itself (0: OpenSSL does).
 """
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cryptography import x509
@@ -17,7 +17,6 @@ from gsi import certificates
 from gsi.certificates import ProxyCertInfo
 from gsi.credential import Credential
 from gsi.proxy import create_proxy, new_key
-from gsi.verify import utc_now
 from testbed import ca
 
 HOUR = timedelta(hours=1)
@@ -37,8 +36,8 @@ def forge(issuer: Credential, cn: str = "12345", *, subject: x509.Name | None = 
         .subject_name(subject or x509.Name([*issuer.certificate.subject.rdns, last]))
         .public_key(key.public_key())
         .serial_number(12345)
-        .not_valid_before(utc_now() + begin)
-        .not_valid_after(utc_now() + end)
+        .not_valid_before(datetime.now(UTC) + begin)
+        .not_valid_after(datetime.now(UTC) + end)
         .add_extension(ca.usage(key_encipherment=True), critical=True)
     )
     information = _INFORMATION if information is _UNSET else information
@@ -102,7 +101,7 @@ def _sub_ca_without_key_cert_sign() -> Credential:
     authority, key = pki.authority(), ca.ec_key()
     subject = ca.parse_dn("/DC=org/DC=example/CN=Weak CA")
     certificate = (
-        ca._builder(subject, authority.certificate.subject, key, utc_now() - HOUR, utc_now() + HOUR)
+        ca._builder(subject, authority.certificate.subject, key, datetime.now(UTC) - HOUR, datetime.now(UTC) + HOUR)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(ca.usage(crl_sign=True), critical=True)
         .sign(authority.key, hashes.SHA256())
@@ -151,9 +150,9 @@ REFUSED: dict[str, tuple[int, Callable[[], Credential]]] = {
     "unknown CA": (0, lambda: ca.issue_user(pki.stranger(), pki.USER_DN, key=ca.ec_key())),
     "proxy below an unknown CA": (0, lambda: create_proxy(ca.issue_user(pki.stranger(), pki.USER_DN), HOUR)),
     "expired": (0, lambda: ca.issue_user(
-        pki.authority(), pki.USER_DN, not_before=utc_now() - 3 * HOUR, lifetime=HOUR, key=ca.ec_key())),
+        pki.authority(), pki.USER_DN, not_before=datetime.now(UTC) - 3 * HOUR, lifetime=HOUR, key=ca.ec_key())),
     "not yet valid": (0, lambda: ca.issue_user(
-        pki.authority(), pki.USER_DN, not_before=utc_now() + HOUR, lifetime=HOUR, key=ca.ec_key())),
+        pki.authority(), pki.USER_DN, not_before=datetime.now(UTC) + HOUR, lifetime=HOUR, key=ca.ec_key())),
     "expired proxy": (0, lambda: forge(pki.user(), begin=-2 * HOUR, end=-HOUR)),
     "proxy not yet valid": (0, lambda: forge(pki.user(), begin=HOUR, end=2 * HOUR)),
     "signed with the wrong key": (0, lambda: forge(pki.user(), signer=pki.other())),

@@ -31,7 +31,8 @@ def server() -> Iterator[Running]:
         yield process
 
 
-def curl(server: Running, credential: Credential | None, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def curl(server: Running, credential: Credential | None, folder: Path,
+         *options: str) -> subprocess.CompletedProcess[str]:
     """Run curl with the credential in the two files that it wants."""
     command = ["curl", "--silent", "--show-error", "--capath", str(pki.ca_dir()), "--max-time", "60", *options]
     if credential is not None:

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,6 @@ from gsi.context import client_ssl_context, server_context
 from gsi.credential import Credential, ca_directory
 from gsi.errors import CredentialError
 from gsi.proxy import create_proxy
-from gsi.verify import utc_now
 from testbed import ca
 
 
@@ -129,7 +128,7 @@ def test_the_subject_of_a_proxy_is_its_issuers_and_its_serial_number() -> None:
     certificate = pki.proxy().certificate
     common_names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     assert common_names[-1].value == str(certificate.serial_number)
-    assert certificate.not_valid_before_utc <= utc_now()
+    assert certificate.not_valid_before_utc <= datetime.now(UTC)
 
 
 def test_what_no_proxy_is_made_of() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import requests
 
+import chains
 import pki
 from gsi.errors import CredentialError
 from httpg.client import session
@@ -60,6 +61,17 @@ def test_the_name_of_the_server_is_checked() -> None:
           session(pki.proxy(), pki.ca_dir()) as http,
           pytest.raises(requests.exceptions.SSLError, match="Hostname mismatch")):
         http.get(process.url())
+
+
+def test_a_proxy_with_the_name_of_a_host_is_no_server() -> None:
+    """Any user can make one: neither proxies nor names in the subject may count."""
+    posing = [chains.forge(pki.user(), "localhost"),
+              ca.issue_user(pki.authority(), "/DC=org/DC=example/CN=localhost", key=ca.ec_key())]
+    for credential in posing:
+        with (running([Listener("127.0.0.1", 0, lambda: HttpProtocol(who))], credential, pki.ca_dir()) as process,
+              session(pki.proxy(), pki.ca_dir()) as http,
+              pytest.raises(requests.exceptions.SSLError, match="CERTIFICATE_VERIFY_FAILED")):
+            http.get(process.url())
 
 
 def test_a_server_of_an_unknown_ca_is_not_spoken_to(tmp_path: Path) -> None:

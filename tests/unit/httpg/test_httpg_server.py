@@ -97,6 +97,23 @@ def test_sigterm_does_not_wait_for_idle_connections() -> None:
             assert process.status == 0
 
 
+def test_the_ports_are_closed_although_background_work_goes_on(tmp_path: Path) -> None:
+    go = tmp_path / "go"
+
+    def work(stop: threading.Event) -> None:
+        stop.wait()
+        wait_for(go.exists)
+
+    with serving(background=[("work", work)]) as process:
+        ask(process)
+        process.signal(signal.SIGTERM)
+        wait_for(lambda: refuses_connections(process))
+        assert not process.ended()
+        go.touch()
+        wait_for(process.ended)
+        assert process.status == 0
+
+
 def test_what_does_not_finish_is_cut_off(tmp_path: Path) -> None:
     gate = Gate(tmp_path)
     with serving(gate, Limits(grace_s=0.2)) as process, RawClient(process.ports[0]) as client:
