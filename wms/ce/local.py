@@ -17,6 +17,7 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -24,6 +25,7 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from spool.files import sync_directory, write_durably
 from wms.ce.base import Adapter, CeError, CeJob, CeState, Report
@@ -242,6 +244,29 @@ class LocalElement(Adapter):
         return self.root / key
 
 
+def end_all(directory: Path, patience_s: float) -> int:
+    """End every running job of the local elements below a directory, by force after `patience_s`; returns how many.
+
+    For a testbed that is taken down with everything it started. A later manager finds these jobs ended by a signal, or
+    lost, and tries them again as far as they allow it.
+    """
+    running = []
+    for place in (started.parent for started in directory.glob("*/*/started")):
+        identity = Identity.from_json(_owner(place) or {})
+        if identity is not None and identity.alive:
+            running.append((place, identity))
+    for _, identity in running:
+        os.kill(identity.pid, signal.SIGTERM)
+    deadline = time.monotonic() + patience_s
+    while any(identity.alive for _, identity in running) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for place, identity in running:
+        if identity.alive:
+            os.kill(identity.pid, signal.SIGKILL)
+        kill_session(identity.pid, f"{MARK}={place.name}")
+    return len(running)
+
+
 def _submitted(place: Path) -> int:
     """When the attempt was submitted; a damaged one comes first, fails to start, and is lost."""
     try:
@@ -251,7 +276,7 @@ def _submitted(place: Path) -> int:
         return 0
 
 
-def _owner(place: Path) -> dict[str, object] | None:
+def _owner(place: Path) -> dict[str, Any] | None:
     try:
         owner = json.loads((place / "started").read_bytes())
     except FileNotFoundError:

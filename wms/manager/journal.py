@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from lb.model import ulm
-from lb.model.events import EVENTS, FILE, Event, Field, Kind
+from lb.model.events import ASYNC, EVENTS, FILE, Event, Field, Kind
 from lb.model.jobid import JobId
 from lb.model.seqcode import NULL, SeqCode, SeqCodeError
+from lb.producer import make_event
 from wms.manager.record import Record
 from wms.wrapper import Fact
 
@@ -38,24 +39,25 @@ class Journal:
 
     def forward(self, fact: Fact) -> None:
         """An event that the wrapper logged, as it is; one that LB would refuse is left out."""
-        if all(_is_set(field, fact.fields.get(field.name)) for field in EVENTS[fact.event].fields if field.required):
-            self._line(LRMS, fact.event, fact.seqcode, fact.fields, fact.timestamp, fact.host, "")
+        fields = EVENTS[fact.event].fields
+        if all(_is_set(field, fact.fields.get(field.name)) for field in fields if field.required):
+            event = self._event(LRMS, fact.event, fact.seqcode, fact.fields, host=fact.host)
+            event.timestamp = fact.timestamp
+            self.record.outbox.append(ulm.write(event))
 
-    def _put(self, source: str, event: str, seqcode: str, fields: dict[str, Any]) -> None:
-        now = time.time_ns() // 1000
+    def _put(self, source: str, name: str, seqcode: str, fields: Mapping[str, Any]) -> None:
         instance = str(os.getpid()) if source == WM else ""
-        self._line(source, event, seqcode, fields, (now // 1_000_000, now % 1_000_000), self.host, instance)
+        event = self._event(source, name, seqcode, fields, host=self.host, instance=instance)
+        self.record.outbox.append(ulm.write(event))
 
-    def _line(
-        self, source: str, event: str, seqcode: str, fields: dict[str, Any], timestamp: tuple[int, int], host: str,
-        instance: str,
-    ) -> None:
-        made = Event(
-            type=EVENTS[event], timestamp=timestamp, host=host, level="SYSTEM", priority=FILE,
-            jobid=JobId.parse(self.record.jobid), seqcode=seqcode, user=self.record.owner, source=source,
-            src_instance=instance, fields={name: value for name, value in fields.items() if value not in (None, "")},
+    def _event(
+        self, source: str, name: str, seqcode: str, fields: Mapping[str, Any], *, host: str, instance: str = ""
+    ) -> Event:
+        jobid = JobId.parse(self.record.jobid)
+        return make_event(
+            name, jobid, source, self.record.owner, seqcode, fields, host=host, src_instance=instance,
+            priority=FILE | ASYNC,
         )
-        self.record.outbox.append(ulm.write(made))
 
     @staticmethod
     def _next(code: str, source: str) -> str:
@@ -84,9 +86,9 @@ def wrapper_code(text: str) -> str:
     return str(parse_code(text)._replace(lm=0, lrms=0, app=0))
 
 
-def belongs_to(fact: Fact, seqcode: str) -> bool:
-    """Is the code of a wrapper's event one that follows from the code it was given? A job could write any."""
+def follows(code: str, given: str) -> bool:
+    """Is it a code that a wrapper can have made of the one it was given? A job could write any."""
     try:
-        return SeqCode.parse(fact.seqcode)._replace(lrms=0) == SeqCode.parse(seqcode)._replace(lrms=0)
+        return SeqCode.parse(code)._replace(lrms=0) == SeqCode.parse(given)._replace(lrms=0)
     except SeqCodeError:
         return False

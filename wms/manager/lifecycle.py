@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gsi.errors import CredentialError
-from lb.model.jobid import JobId
-from spool.eventfile import EventFiles
+from lb.model import ulm
+from lb.producer import EventSpool
 from wms.broker import BrokerError, Match, match, why_not
 from wms.ce import Adapter, CeError, CeJob, Report
 from wms.config import Settings
@@ -25,7 +25,7 @@ from wms.infosys import GlueFile, InfosysError
 from wms.jdl import Jdl, JdlError, parse
 from wms.jobdirectory import JobDirectory, encode
 from wms.manager.elements import Elements
-from wms.manager.journal import JSS, LM, UNAVAILABLE, WM, Journal, belongs_to, parse_code, wrapper_code
+from wms.manager.journal import JSS, LM, UNAVAILABLE, WM, Journal, follows, parse_code, wrapper_code
 from wms.manager.matched import add_broker_info, matched_jdl, submit_command, write_broker_info
 from wms.manager.outcome import Outcome, Verdict, judge
 from wms.manager.proxies import proxy_expires, proxy_trouble
@@ -72,7 +72,7 @@ class Lifecycle:
     elements: Elements
     store: Store
     queue: Queue
-    events: EventFiles
+    events: EventSpool
     clock: Callable[[], float] = time.time
 
     # -- coming and going
@@ -147,9 +147,8 @@ class Lifecycle:
         job.settled = True
 
     def _send(self, record: Record) -> None:
-        unique = JobId.parse(record.jobid).unique
         for line in record.outbox:
-            self.events.append(unique, line.encode("utf-8", "surrogateescape"))
+            self.events.append(ulm.parse(line))
 
     def _journal(self, record: Record) -> Journal:
         return Journal(record, self.settings.common.host)
@@ -305,7 +304,7 @@ class Lifecycle:
         progress = report.progress
         assert progress is not None
         for fact in progress.facts[attempt.facts:]:
-            if belongs_to(fact, attempt.seqcode):
+            if follows(fact.seqcode, attempt.seqcode):
                 journal.forward(fact)
         attempt.facts = max(attempt.facts, len(progress.facts))
         if not attempt.running:
@@ -314,7 +313,8 @@ class Lifecycle:
         if progress.payload_started and not attempt.really_running:
             attempt.really_running = True
             self._directory(draft).token(0).unlink(missing_ok=True)
-            journal.log(LM, "ReallyRunning", wn_seq=str(parse_code(progress.wn_seq or attempt.seqcode)))
+            code = progress.wn_seq or ""
+            journal.log(LM, "ReallyRunning", wn_seq=code if follows(code, attempt.seqcode) else attempt.seqcode)
 
     @staticmethod
     def _cancel_waits(record: Record) -> bool:

@@ -19,7 +19,7 @@ from functools import partial
 from spool.jobdir import Entry
 from wms.ce import CeError, Report
 from wms.manager.lifecycle import Job, Lifecycle, Wish
-from wms.manager.record import Stage
+from wms.manager.record import RecordExists, Stage
 from wms.queue import Cancel, Command, CommandError, Resubmit, Submit, read
 
 log = logging.getLogger(__name__)
@@ -106,6 +106,8 @@ class Loop:
             except CommandError as error:
                 log.error("request %s is dropped: %s", entry.name, error)
                 self.lifecycle.queue.finish(entry.name)
+            except RecordExists as error:
+                log.error("request %s is left alone: repair or remove the record %s", entry.name, error)
             except OSError as error:
                 log.error("request %s has to wait: %s", entry.name, error)
                 self._postponed.append(entry)

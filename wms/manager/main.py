@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from spool.eventfile import EventFiles
+from lb.producer import EventSpool
 from wms.config import ConfigError, Settings, load
 from wms.infosys import GlueFile, InfosysError
 from wms.manager.elements import Elements
@@ -89,7 +89,7 @@ def make_lifecycle(settings: Settings) -> Lifecycle:
         elements=Elements(settings, glue),
         store=Store(settings.state_directory),
         queue=Queue(settings.common.queue_directory),
-        events=EventFiles(settings.common.event_prefix),
+        events=EventSpool(settings.common.event_prefix),
     )
 
 

@@ -28,6 +28,10 @@ from wms.jobdirectory import JobDirectory, decode, encode
 log = logging.getLogger(__name__)
 
 
+class RecordExists(Exception):
+    """The job of a request has a record that was not loaded: to start it anew could run it twice."""
+
+
 class Stage(Enum):
     WAITING = "waiting"  # no computing element yet
     DELIVERING = "delivering"  # matched; the submission may or may not have happened
@@ -108,7 +112,12 @@ class Store:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def add(self, record: Record, jdl: str) -> None:
-        """Remember a new job. The description goes first: a record without one would be of no use."""
+        """Remember a new job. The description goes first: a record without one would be of no use.
+
+        Raises RecordExists: there is a record, so this job was taken before and its record could not be read.
+        """
+        if self._record(record.jobid).exists():
+            raise RecordExists(self._record(record.jobid))
         write_durably(self._jdl(record.jobid), jdl.encode())
         self.save(record)
 

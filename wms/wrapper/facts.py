@@ -77,7 +77,7 @@ def read_progress(state: Path) -> Progress | None:
     return Progress(
         phase=phase,
         node=_text(status.get("node")) or "N/A",
-        exit_code=code if isinstance(code, int) and not isinstance(code, bool) else None,
+        exit_code=code if isinstance(code, int) and not isinstance(code, bool) and 0 <= code <= 255 else None,
         failure=_text(status.get("failure")),
         payload_started=wn_seq is not None,
         wn_seq=_text(wn_seq),
@@ -120,7 +120,10 @@ def _value(kind: type, value: object) -> str | int | float | None:
 
 
 def _text(value: object) -> str | None:
-    return value[:MAX_TEXT].replace("\0", "") if isinstance(value, str) else None
+    """A text that can be written as UTF-8 (JSON can name halves of characters) and holds no zero."""
+    if not isinstance(value, str):
+        return None
+    return value[:MAX_TEXT].replace("\0", "").encode(errors="replace").decode()
 
 
 def _json(data: bytes) -> dict[str, Any]:

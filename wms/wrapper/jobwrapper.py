@@ -335,7 +335,10 @@ class Wrapper:
         target = (parts.path or "/") + ("?" + parts.query if parts.query else "")
         if parts.scheme != "https" or not parts.hostname:
             raise TransferError(f"protocol {parts.scheme or 'of a bare name'} is not supported")
-        context = ssl.create_default_context(capath=self.job["ca_directory"])
+        # Not the default context: later Pythons make that one refuse grid CAs that lack newer extensions.
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_verify_locations(capath=self.job["ca_directory"])
         context.load_cert_chain(self.job["proxy"])
         port = parts.port or 443
         return http.client.HTTPSConnection(parts.hostname, port, timeout=SILENCE_S, context=context), target

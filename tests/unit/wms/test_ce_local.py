@@ -15,7 +15,7 @@ import pytest
 import pki
 import tlsserver
 from wms.ce import CeError, CeJob, CeState, Report
-from wms.ce.local import LocalElement
+from wms.ce.local import LocalElement, end_all
 from wms.ce.processes import Identity
 from wms.ce.supervisor import Ending, claim, written
 from wms.wrapper import Phase
@@ -218,6 +218,23 @@ def test_a_job_whose_supervisor_is_killed_is_lost_and_nothing_of_it_stays(elemen
     assert report.progress is not None and report.progress.payload_started
     tlsserver.wait_for(lambda: not running_with(key))
     assert elements.new().poll([key])[key].state is CeState.LOST
+
+
+@pytest.mark.parametrize(
+    ("script", "patience"), [("sleep 1000", 60.0), ("trap : TERM; while :; do sleep 1000; done", 0.0)]
+)
+def test_everything_can_be_ended(elements: Elements, script: str, patience: float) -> None:
+    element = elements.new()
+    key = element.submit(job("a", script))
+    running(element, key)
+    assert end_all(elements.root.parent, patience) == 1
+    tlsserver.wait_for(lambda: not running_with(key))
+    report = final(elements.new(), key)
+    assert (report.state, report.reason) in (
+        (CeState.FINISHED, "the computing element is being shut down"),
+        (CeState.LOST, "the job disappeared from the computing element"),
+    )
+    assert end_all(elements.root.parent, patience) == 0
 
 
 def test_a_pid_that_was_given_away_again_is_not_the_job(elements: Elements) -> None:

@@ -17,6 +17,7 @@ from httpg.wsgi import HttpProtocol
 from lb.model.seqcode import SeqCode
 from wmgrid import WmGrid, ceid
 from wms.jdl import parse
+from wms.jobdirectory import encode
 from wms.manager.main import command
 from wms.sandbox import gacl, upload
 from wms.sandbox.app import SandboxApplication
@@ -185,6 +186,18 @@ def test_bad_requests_are_dropped_and_do_no_harm(make: Any) -> None:
     log = (grid.root / "manager.log").read_text()
     assert log.count("is dropped") == 3
     assert "to be cancelled, but not known" in log
+
+
+def test_a_record_that_cannot_be_read_is_not_started_anew(make: Any, tmp_path: Path) -> None:
+    grid, ran = make(), tmp_path / "ran"
+    jobid = grid.submit(grid.shell(f"touch {ran}"))
+    record = grid.root / "state" / "jobs" / f"{encode(jobid)}.json"
+    record.parent.mkdir(parents=True)
+    record.write_text('{"from": "another release"}')
+    with grid.running():
+        tlsserver.wait_for(lambda: "is left alone: repair" in (grid.root / "manager.log").read_text())
+    assert "another release" in record.read_text()
+    assert len(grid.queue.pending()) == 1 and not ran.exists()
 
 
 def test_event_files_that_cannot_be_written_for_a_while(make: Any) -> None:

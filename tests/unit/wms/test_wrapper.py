@@ -244,6 +244,7 @@ def test_a_downloaded_name_cannot_leave_the_directory(node: Node) -> None:
 
 def test_what_a_job_forges_is_not_believed(tmp_path: Path) -> None:
     (tmp_path / "status.json").write_text('{"phase": "done", "exit_code": true, "failure": 5, "node": "n"}')
+    status = tmp_path / "status.json"
     good = {"event": "Running", "time": [1, 2], "host": "h", "seqcode": "s", "fields": {"node": "n", "more": 1}}
     lines = [good, good | {"event": "Abort"}, good]
     (tmp_path / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -251,6 +252,16 @@ def test_what_a_job_forges_is_not_believed(tmp_path: Path) -> None:
     assert found is not None
     assert (found.exit_code, found.failure, len(found.facts)) == (None, None, 1)
     assert found.facts[0].fields == {"node": "n"}
+    for code in (-1, 256, 1 << 40):
+        status.write_text(json.dumps({"phase": "done", "exit_code": code}))
+        found = read_progress(tmp_path)
+        assert found is not None and found.exit_code is None
+    status.write_text('{"phase": "done", "failure": "\\ud800\\u0000x"}')
+    found = read_progress(tmp_path)
+    assert found is not None and found.failure == "?x"
+    for text in ("[]", "{", "[" * 100_000, '{"phase": []}', "\xff"):
+        status.write_bytes(text.encode("latin-1"))
+        assert read_progress(tmp_path) is None
     (tmp_path / "status.json").unlink()
     (tmp_path / "status.json").symlink_to("/etc/passwd")
     assert read_progress(tmp_path) is None
