@@ -135,9 +135,9 @@ def main(jobs: int = JOBS) -> None:
                       f"{jobs / spent:,.0f} jobs/s, {jobs * len(NAMES) / spent:,.0f} values/s")
             for op, content in (("EXISTS", None), ("EXISTS", None), ("EQUAL", "Aborted"), ("EQUAL", "Waiting")):
                 first, last, found, values, client_mb = _apart(_asking, port, user, ca_dir, op, content)
-                print(f"  QueryJobs status {op} {content or 'at all'}: {found:,} jobs, {values:,} values: {last:.2f} s, "
-                      f"first job after {first * 1000:.0f} ms; peak memory server {_server_mb(pid):.0f} MB, "
-                      f"client {client_mb:.0f} MB")
+                print(f"  QueryJobs status {op} {content or 'at all'}: {found:,} jobs, {values:,} values: "
+                      f"{last:.2f} s, first job after {first * 1000:.0f} ms; "
+                      f"peak memory server {_server_mb(pid):.0f} MB, client {client_mb:.0f} MB")
 
 
 if __name__ == "__main__":
