@@ -44,7 +44,6 @@ _BLANKS = " \t\r\n"
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _INTEGER = re.compile(r"\s*([+-]?[0-9]{1,20})")
 _REAL = re.compile(r"\s*([+-]?(?:[0-9]{1,400}(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?)")
-_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
 
 class UlmError(ValueError):
@@ -297,7 +296,7 @@ _REQUIRED_OF = {
 
 def quote(value: str) -> str:
     """A value in quotes; only backslash, quote and line feed are escaped (lb.md 2.1)."""
-    return '"' + value.translate(_ESCAPES) + '"'
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
 def write(event: Event, *, arrived: bool = False) -> str:

@@ -1,9 +1,10 @@
 """Every state that the original L&B server computed for the oracle's sequences, against ours.
 
-The store around the state machine is imitated here as far as the sequences need it: duplicates are dropped, subjobs are
-born with their parent, parents follow their subjobs, and after a ChangeACL the next event makes the original compute
-the job anew from all its events. What the original refused for reasons of the store (rights, unknown jobs) is taken from
-the recorded replies; what it refused as a malformed line must be refused by our parser with the same code and text.
+The store around the state machine is imitated here as far as the sequences need it: duplicates are dropped, subjobs
+are born with their parent, parents follow their subjobs, and after a ChangeACL the next event makes the original
+compute the job anew from all its events. What the original refused for reasons of the store (rights, unknown jobs) is
+taken from the recorded replies; what it refused as a malformed line must be refused by our parser with the same code
+and text.
 
 Intended differences, with their reasons:
 
