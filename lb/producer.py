@@ -107,7 +107,7 @@ class JobLogger:
         """The code of the next event: what is handed on with the job."""
         return str(self._code)
 
-    def log(self, name: str, **fields: Any) -> str:
+    def log(self, name: str, /, **fields: Any) -> str:
         """Log an event, on disk when the call returns; gives the new sequence code.
 
         A field that is a Python keyword gets `_` after it (`from_`).

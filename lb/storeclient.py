@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+from collections.abc import Sequence
 from pathlib import Path
 
 from gsi.context import client_ssl_context
@@ -31,10 +32,17 @@ class StoreConnection:
 
     def deliver(self, line: bytes) -> storeproto.Reply:
         """Send one event line and return the server's reply. Raises StoreError."""
+        return self.deliver_all([line])[0]
+
+    def deliver_all(self, lines: Sequence[bytes]) -> list[storeproto.Reply]:
+        """Send event lines, all before the first reply is read, and return the replies in order. Raises StoreError.
+
+        The replies wait in the buffers meanwhile, so let it be hundreds of lines, not thousands.
+        """
         try:
             tls = self._tls or self._connect()
-            tls.sendall(storeproto.encode_event(line))
-            return self._reply(tls)
+            tls.sendall(b"".join(map(storeproto.encode_event, lines)))
+            return self._replies(tls, len(lines))
         except (OSError, storeproto.ProtocolError) as error:
             self.close()
             host, port = self.address
@@ -57,10 +65,14 @@ class StoreConnection:
         self._decoder = storeproto.Decoder()
         return self._tls
 
-    def _reply(self, tls: ssl.SSLSocket) -> storeproto.Reply:
-        while received := tls.recv(_READ):
+    def _replies(self, tls: ssl.SSLSocket, count: int) -> list[storeproto.Reply]:
+        replies: list[storeproto.Reply] = []
+        while len(replies) < count:
+            received = tls.recv(_READ)
+            if not received:
+                raise ConnectionResetError("the server closed the connection")
             for body in self._decoder.feed(received):
                 if isinstance(body, storeproto.Oversized):
                     raise storeproto.ProtocolError(f"a reply of {body.size} bytes")
-                return storeproto.decode_reply(body)
-        raise ConnectionResetError("the server closed the connection")
+                replies.append(storeproto.decode_reply(body))
+        return replies

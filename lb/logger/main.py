@@ -1,0 +1,94 @@
+"""glite-lb-interlogd: delivers event files to LB servers (lb.md 5.2)."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from gsi.credential import Credential, ca_directory
+from gsi.errors import GsiError
+from lb import daemon
+from lb.logger.destination import Sender
+from lb.logger.interlogger import POLL_S, Interlogger
+from lb.storeclient import StoreConnection
+from spool.eventfile import EventFiles
+
+log = logging.getLogger(__name__)
+
+NAME = "glite-lb-interlogd"
+PREFIX = "/var/spool/glite/lb-locallogger/dglogd.log"
+
+EPILOG = """\b
+Examples:
+  glite-lb-interlogd -d -f /var/spool/glite/lb-locallogger/dglogd.log
+  glite-lb-interlogd -f /var/spool/glite/events/dglogd.log -c hostcert.pem -k hostkey.pem -i /run/interlogd.pid
+
+\b
+Each event file is named PREFIX.<unique part of the job id>; PREFIX.<...>.ctl says how much of it is delivered. Files
+that are delivered are removed; a corrupt one is renamed to PREFIX.<...>.quarantine.<n>: repair it and rename it back.
+The LB server must know this logger's identity as a trusted one, for it speaks for others.
+"""
+
+
+@click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-f", "--file-prefix", type=daemon.PATH, default=PREFIX, show_default=True, help="Path and prefix.")
+@click.option("-c", "--cert", type=daemon.PATH, help="Certificate (or proxy) to deliver with.")
+@click.option("-k", "--key", type=daemon.PATH, help="Its key.")
+@click.option("-C", "--CAdir", "--ca-dir", "ca_dir", type=daemon.PATH, help="Directory of trusted CAs.")
+@click.option("-i", "--pidfile", type=daemon.PATH, help="File for the process id.")
+@click.option("-d", "--debug", "--foreground", "foreground", is_flag=True,
+              help="Stay in the foreground, log to standard error.")
+@click.option("--poll", type=click.FloatRange(0.01, 60), default=POLL_S, show_default=True,
+              help="Pause between two looks at the files, in seconds.")
+def command(
+    file_prefix: Path, cert: Path | None, key: Path | None, ca_dir: Path | None, pidfile: Path | None,
+    foreground: bool, poll: float,
+) -> None:
+    """Deliver the events of event files to the LB servers of their jobs."""
+    trusted = ca_dir or ca_directory(os.environ)
+
+    def credential() -> Credential:
+        """Read anew for each connection: it may have been renewed."""
+        if cert is None:
+            return Credential.find()
+        return Credential.load(cert) if key is None else Credential.load_pair(cert, key)
+
+    def connect(server: str) -> Sender:
+        return StoreConnection(server, credential(), trusted)
+
+    daemon.log_to_stderr()
+    os.umask(0o077)
+    try:
+        name = credential().dn
+        with daemon.running(NAME, pidfile, foreground=foreground):
+            log.info("delivering %s.* as %s", file_prefix, name)
+            Interlogger(EventFiles(file_prefix), connect, poll_s=poll).run(_stop_event())
+    except (GsiError, daemon.AlreadyRunning, OSError) as error:
+        click.echo(f"{NAME}: {error}", err=True)
+        sys.exit(1)
+
+
+def _stop_event() -> threading.Event:
+    """Set by SIGTERM and SIGINT."""
+    stop = threading.Event()
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGINT, handle)
+    return stop
+
+
+def main() -> None:
+    """Entry point."""
+    command()
+
+
+if __name__ == "__main__":
+    main()
