@@ -15,7 +15,7 @@ DEFAULT_SHALLOW_RETRY_COUNT = 3
 def add_requirements(jdl: Jdl, conjunct: str) -> None:
     """Requirements := (what is there) && (*conjunct*), in place."""
     own = jdl.expression("Requirements")
-    jdl.set_expression("Requirements", f"({own}) && ({conjunct})" if own else conjunct)
+    jdl.set_expression("Requirements", f"({own}) && ({conjunct})" if own not in (None, "true") else conjunct)
 
 
 def apply_client_defaults(

@@ -5,10 +5,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pki
 import pytest
-from tlsserver import running
 
+import pki
 from gsi.authz import Access
 from gsi.credential import Credential
 from gsi.delegation import DelegationStore
@@ -21,6 +20,7 @@ from soap.client import Client
 from soap.contract import load
 from soap.faults import TypedFault
 from soap.service import application, combine
+from tlsserver import running
 from wms.wmproxy import delegation
 from wms.wmproxy.delegation import DELEGATION_1, DELEGATION_2, Delegation1, Delegation2, Delegations
 
