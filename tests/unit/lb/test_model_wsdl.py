@@ -1,16 +1,22 @@
 """The LB contract files: made from the tables, loadable by zeep and gSOAP, true to what the original sends."""
 
+import gzip
+import json
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zeep
 from lxml import etree
 
-from lb.model import wsdl
+import soap.contract
+from lb.model import machine, ulm, ws, wsdl
 from lb.model.events import EVENTS
+from lb.model.jobid import JobId
+from lb.model.jobstate import JobState
 from lb.model.wsdl_tables import OPERATIONS
 from shared import ROOT, SHARED, needs_shared
 
@@ -80,3 +86,30 @@ def test_gsoap_makes_c_that_compiles(tmp_path: Path) -> None:
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "soapClient.o").exists()
+
+
+@needs_shared
+def test_all_recorded_events_and_their_statuses_fit_the_contract(tmp_path: Path) -> None:
+    """Whatever the model holds can be sent: our codec writes it, the schema accepts it, our codec reads it back."""
+    contract = soap.contract.load("LB")
+    checker, sent = schema(tmp_path), []
+    jobs: dict[JobId, JobState] = {}
+    with gzip.open(SHARED / "data" / "lb-oracle" / "generated-other.jsonl.gz", "rt", encoding="utf-8") as lines:
+        rows = [row for line in lines for row in json.loads(line)["events"] if row.get("reply", 0) == 0]
+    for row in rows[::3]:
+        event = ulm.parse(row["ulm"])
+        job = jobs.setdefault(event.jobid, machine.new_status(event.jobid))
+        machine.apply(job, event)
+        sent.append(ws.event_to_ws(event, contract.types))
+    states = [ws.status_to_ws(job.status, contract.types) for job in jobs.values() if job.status.state != "Undefined"]
+    answers: list[tuple[str, str, list[Any], dict[str, Any]]] = [
+        ("QueryEvents", "events", sent, {}),
+        ("UserJobs", "states", states, {"jobs": ["x"]}),
+    ]
+    for name, member, records, others in answers:
+        message = contract.operations[name].output
+        body = contract.encoder(message.type_name)(message.record(**{**others, member: records}))
+        element = etree.fromstring(f'<lbe:{name}Response xmlns:lbe="{wsdl.ELEMENTS}">{body}</lbe:{name}Response>')
+        checker.assertValid(element)
+        assert getattr(contract.decoder(message.type_name)(element), member) == records
+    assert len(sent) > 2000
