@@ -16,6 +16,7 @@ import pytest
 import pki
 from gsi.context import client_ssl_context
 from gsi.peer import Peer
+from gsi.proxy import create_proxy
 from httpg.client import session
 from httpg.limits import Limits
 from httpg.server import Connection, Listener, Server, StartUpError
@@ -338,7 +339,7 @@ def test_anonymous_clients_only_where_they_are_admitted() -> None:
             assert tls.recv(100).startswith(b"nobody at ")
         with RawClient(process.ports[0]) as client:
             assert client.send(b"0001x").read_until(b"\n").startswith(b"/DC=org/")
-        with (pytest.raises(ssl.SSLError), socket.create_connection(("127.0.0.1", process.ports[1])) as plain,
+        with (pytest.raises(OSError), socket.create_connection(("127.0.0.1", process.ports[1])) as plain,
               context.wrap_socket(plain, server_hostname="localhost") as tls):
             tls.sendall(b"0001x")
             tls.recv(100)
@@ -347,9 +348,27 @@ def test_anonymous_clients_only_where_they_are_admitted() -> None:
 def test_a_forged_certificate_is_not_admitted_as_anonymous() -> None:
     listener = Listener("127.0.0.1", 0, lambda: echo, anonymous=True)
     user = ca.issue_user(pki.stranger(), pki.USER_DN, key=ca.ec_key())
-    with (running([listener], pki.host(), pki.ca_dir()) as process, pytest.raises(ssl.SSLError),
+    with (running([listener], pki.host(), pki.ca_dir()) as process, pytest.raises(OSError),
           RawClient(process.ports[0], user) as client):
         client.send(b"0001x").tls.recv(100)
+
+
+@pytest.mark.parametrize(("bits", "served"), [(1024, False), (2048, True)])
+def test_weak_keys_are_refused(tmp_path: Path, bits: int, served: bool) -> None:
+    create_proxy(pki.user(), key_bits=bits).save(tmp_path / "proxy")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(capath=str(pki.ca_dir()))
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # or this side would not even load it
+    context.load_cert_chain(tmp_path / "proxy")
+    with (serving() as process, socket.create_connection(("127.0.0.1", process.ports[0])) as plain,
+          context.wrap_socket(plain, server_hostname="localhost") as tls):
+        if served:
+            tls.sendall(GET)
+            assert tls.recv(1000).startswith(b"HTTP/1.1 200")
+        else:
+            with pytest.raises(OSError):
+                tls.sendall(GET)
+                tls.recv(1000)
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
