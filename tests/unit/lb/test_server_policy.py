@@ -1,0 +1,124 @@
+"""The policy file and who has which right (lb.md 11.1)."""
+
+from pathlib import Path
+
+import pytest
+
+from gsi.authz import PeerList
+from lb.server.authority import Authority, person, same_person
+from lb.server.policy import Action, PolicyError, PolicyFile
+from lbbench import HOST_DN, OTHER_DN, USER_DN, peer
+
+EXAMPLE = """
+# who may do what
+resource "LB" {
+    action "ADMIN_ACCESS" { rule permit { subject = "/CN=root" } }
+    action "READ_ALL" {
+        rule permit { subject = "/CN=monitor" }         # one rule
+        rule permit { subject = ".*" fqan = "/testvo/Role=admin" }
+    }
+    action "PURGE" {
+    }
+    action "LOG_WMS_EVENTS" { rule permit { subject = ".*" } rule permit { subject = "/CN=wms/Email=a@b" } }
+}
+"""
+
+
+@pytest.fixture
+def policy() -> PolicyFile:
+    return PolicyFile.parse(EXAMPLE)
+
+
+def test_rules_of_an_action_are_alternatives(policy: PolicyFile) -> None:
+    assert policy.permits(Action.READ_ALL, peer("/CN=monitor"))
+    assert policy.permits(Action.READ_ALL, peer("/CN=anybody", "/testvo", "/testvo/Role=admin"))
+    assert not policy.permits(Action.READ_ALL, peer("/CN=anybody", "/testvo"))
+
+
+def test_what_no_rule_permits_is_denied(policy: PolicyFile) -> None:
+    assert not policy.permits(Action.PURGE, peer("/CN=monitor"))
+    assert not policy.permits(Action.GET_STATISTICS, peer("/CN=monitor"))
+
+
+def test_an_administrator_may_everything(policy: PolicyFile) -> None:
+    assert all(policy.permits(action, peer("/CN=root")) for action in Action)
+
+
+def test_everybody_is_nobody_in_particular(policy: PolicyFile) -> None:
+    assert policy.permits(Action.LOG_WMS_EVENTS, peer("/CN=anybody"))
+    assert not policy.trusts(Action.LOG_WMS_EVENTS, peer("/CN=anybody"))
+    assert policy.trusts(Action.LOG_WMS_EVENTS, peer("/CN=wms/emailAddress=a@b"))
+
+
+@pytest.mark.parametrize(("text", "says"), [
+    ("", "'resource' was expected, found the end of the file"),
+    ('resource "JP" { }', 'the only resource is "LB"'),
+    ('resource "LB" { action "READ_SOME" { } }', 'there is no action "READ_SOME"'),
+    ('resource "LB" {\n action "PURGE" { rule deny { subject = "x" } } }', "line 2: 'permit' was expected, found deny"),
+    ('resource "LB" { action "PURGE" { rule permit { } } }', 'a rule needs subject = "…" or fqan = "…"'),
+    ('resource "LB" { action "PURGE" { rule permit { subject = x } } }', "a value in double quotes was expected"),
+    ('resource "LB" { action "PURGE" { rule permit { subject "x" } } }', "'=' was expected"),
+    ('resource "LB" { action "PURGE" { rule permit { subject = "x" } }', "'}' was expected, found the end"),
+    ('resource "LB" { } extra', "nothing may follow"),
+    ('resource "LB" { ; }', "unexpected ';'"),
+    ('resource "LB" { action "PURGE', "unexpected"),
+])
+def test_mistakes_are_named_with_their_line(text: str, says: str) -> None:
+    with pytest.raises(PolicyError) as refused:
+        PolicyFile.parse(text)
+    assert says in str(refused.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match="cannot be read"):
+        PolicyFile.load(tmp_path / "none")
+
+
+# ---- put together ---------------------------------------------------------------------------------------------------
+
+
+def test_without_a_policy_everybody_logs_and_nobody_reads_all() -> None:
+    authority = Authority(HOST_DN)
+    assert authority.may_log(peer(), "Abort")
+    assert not authority.may_read_all(peer())
+    assert not authority.may_purge(peer())
+    assert not authority.is_trusted_logger(peer())
+    assert not authority.may_read_all(None)
+
+
+def test_the_server_itself_reads_purges_and_logs(policy: PolicyFile) -> None:
+    authority = Authority(HOST_DN, policy)
+    assert authority.may_read_all(peer(HOST_DN))
+    assert authority.may_purge(peer(HOST_DN))
+    assert authority.is_trusted_logger(peer(HOST_DN))
+    assert not authority.is_admin(peer(HOST_DN))
+
+
+@pytest.mark.parametrize("name", [USER_DN, "FQAN:/testvo/Role=boss"])
+def test_super_users_may_everything(policy: PolicyFile, name: str) -> None:
+    authority = Authority(HOST_DN, policy, [name])
+    caller = peer(USER_DN, "/testvo/Role=boss")
+    assert authority.is_admin(caller) and authority.may_purge(caller) and authority.is_trusted_logger(caller)
+    assert not authority.is_admin(peer(OTHER_DN, "/testvo"))
+
+
+def test_further_loggers_come_from_a_list() -> None:
+    authority = Authority(HOST_DN, None, loggers=PeerList(names=[OTHER_DN]))
+    assert authority.is_trusted_logger(peer(OTHER_DN))
+    assert not authority.is_trusted_logger(peer(USER_DN))
+
+
+@pytest.mark.parametrize(("event", "allowed"), [
+    ("Running", True), ("ReallyRunning", True), ("Done", True), ("UserTag", False), ("Transfer", False),
+    ("RegJob", False), ("GrantPayloadOwnership", False),
+])
+def test_actions_cover_their_events(event: str, allowed: bool) -> None:
+    policy = PolicyFile.parse('resource "LB" { action "LOG_CE_EVENTS" { rule permit { subject = ".*" } } }')
+    assert Authority(HOST_DN, policy).may_log(peer(), event) is allowed
+
+
+def test_a_person_is_the_same_behind_a_proxy() -> None:
+    assert person(f"{USER_DN}/CN=proxy/CN=limited proxy/CN=proxy") == USER_DN
+    assert same_person(f"{USER_DN}/CN=proxy", USER_DN)
+    assert not same_person(f"{USER_DN}/CN=12345", USER_DN)
+    assert not same_person(f"{USER_DN}x/CN=proxy", USER_DN)
