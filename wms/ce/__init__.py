@@ -1,5 +1,2 @@
-"""Computing elements: the contract between the workload manager and a batch system, and one module per batch system."""
-
-from wms.ce.base import Adapter, CeError, CeJob, CeState, Report
-
-__all__ = ["Adapter", "CeError", "CeJob", "CeState", "Report"]
+"""Computing elements: the contract between the workload manager and a batch system (`base`), and one module per batch
+system. Nothing is imported here: the supervisor of a local job starts fast and stays small."""

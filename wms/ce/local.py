@@ -29,8 +29,8 @@ from typing import Any
 
 from spool.files import sync_directory, write_durably
 from wms.ce.base import Adapter, CeError, CeJob, CeState, Report
-from wms.ce.processes import Identity, kill_session
-from wms.ce.supervisor import MARK, Cause, Ending, Spec, claim
+from wms.ce.processes import Identity, kill_marked
+from wms.ce.supervisor import CANCELLED_BY_USER, MARK, Cause, Ending, Spec, claim
 from wms.wrapper import SCRIPT, Phase, read_progress
 
 log = logging.getLogger(__name__)
@@ -211,7 +211,7 @@ class LocalElement(Adapter):
         if owner is None:
             return self._unclaimed(place, started)
         if owner.get("cancelled"):
-            return Report(CeState.CANCELLED, None, "cancelled before it was started")
+            return Report(CeState.CANCELLED, None, CANCELLED_BY_USER)
         identity = Identity.from_json(owner)
         if identity is not None and identity.alive:
             return Report(CeState.RUNNING, read_progress(place / "state"))
@@ -263,7 +263,7 @@ def end_all(directory: Path, patience_s: float) -> int:
     for place, identity in running:
         if identity.alive:
             os.kill(identity.pid, signal.SIGKILL)
-        kill_session(identity.pid, f"{MARK}={place.name}")
+        kill_marked(f"{MARK}={place.name}")
     return len(running)
 
 
@@ -299,9 +299,9 @@ def _vanished(place: Path, identity: Identity | None) -> Report:
         return _ended(place, ending)
     if identity is None:
         return Report(CeState.LOST, None, "the job could not be started")
-    killed = kill_session(identity.pid, f"{MARK}={place.name}")
+    killed = kill_marked(f"{MARK}={place.name}")
     if killed:
-        log.warning("%s: killed %d processes of a lost job", place.name, len(killed))
+        log.warning("%s: killed %d processes of a lost job", place.name, killed)
     return Report(CeState.LOST, read_progress(place / "state"), "the job disappeared from the computing element")
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+#: How often the processes are looked through, and the pause in between, in seconds.
+MAX_ROUNDS = 200
+ROUND_S = 0.01
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -52,32 +56,35 @@ class Identity:
 class _Stat:
     state: str
     parent: int
-    session: int
     start: int
 
 
 def _stat(pid: int) -> _Stat | None:
-    """State, parent, session and start time from /proc (proc(5), fields 3, 4, 6 and 22)."""
+    """State, parent and start time from /proc (proc(5), fields 3, 4 and 22)."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
     fields = text.rpartition(")")[2].split()  # the name before it may hold anything
-    return _Stat(fields[0], int(fields[1]), int(fields[3]), int(fields[19]))
+    return _Stat(fields[0], int(fields[1]), int(fields[19]))
 
 
-def kill_session(session: int, mark: str) -> list[int]:
-    """Kill what is left of a session whose leader is gone: its processes that carry `mark` in their environment.
+def kill_marked(mark: str) -> int:
+    """Kill every process that carries `mark`, a `NAME=value` that is unique to one job, in its environment.
 
-    The mark is needed because the number of a session is the number of a process, which may have been given away again.
+    It finds what a dead supervisor left, in whatever session. It is repeated until nothing is found: a process that was
+    not yet killed may have forked. Returns how many were killed.
     """
-    killed = []
-    for pid in _all():
-        found = _stat(pid)
-        if found is not None and found.session == session and _environment_holds(pid, mark):
-            killed.append(pid)
+    killed: set[int] = set()
+    for _ in range(MAX_ROUNDS):
+        found = [pid for pid in _all() if _carries(pid, mark)]
+        if not found:
+            break
+        for pid in found:
             _kill(pid)
-    return killed
+        killed.update(found)
+        time.sleep(ROUND_S)
+    return len(killed)
 
 
 def kill_descendants() -> None:
@@ -104,7 +111,7 @@ def _all() -> Iterator[int]:
     return (int(name) for name in os.listdir("/proc") if name.isdigit())
 
 
-def _environment_holds(pid: int, mark: str) -> bool:
+def _carries(pid: int, mark: str) -> bool:
     try:
         return mark.encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except (FileNotFoundError, ProcessLookupError, PermissionError):

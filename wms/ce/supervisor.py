@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 PERIOD_S = 0.2
 #: Name of the variable that marks the processes of an attempt; its value is the key.
 MARK = "GLITE_LOCAL_CE_JOB"
+CANCELLED_BY_USER = "Cancelled by user"
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -163,7 +164,7 @@ class Supervisor:
         if elapsed > self.spec.wall_clock_s:
             self.ending = Cause.WALL_CLOCK, f"wall clock limit of {self.spec.wall_clock_s:.0f} s exceeded"
         elif (self.place / "cancel").exists():
-            self.ending = Cause.CANCEL, "cancelled"
+            self.ending = Cause.CANCEL, CANCELLED_BY_USER
         elif self.interrupted:
             self.ending = Cause.SIGNAL, "the computing element is being shut down"
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from wms.ce import Adapter
+from wms.ce.base import Adapter
 from wms.ce.local import LocalElement
 from wms.config import ComputingElement, ConfigError, Settings
 from wms.infosys import GlueFile, InfosysError

@@ -19,7 +19,7 @@ from gsi.errors import CredentialError
 from lb.model import ulm
 from lb.producer import EventSpool
 from wms.broker import BrokerError, Match, match, why_not
-from wms.ce import Adapter, CeError, CeJob, Report
+from wms.ce.base import Adapter, CeError, CeJob, Report
 from wms.config import Settings
 from wms.infosys import GlueFile, InfosysError
 from wms.jdl import Jdl, JdlError, parse

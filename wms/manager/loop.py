@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from spool.jobdir import Entry
-from wms.ce import CeError, Report
+from wms.ce.base import CeError, Report
 from wms.manager.lifecycle import Job, Lifecycle, Wish
 from wms.manager.record import RecordExists, Stage
 from wms.queue import Cancel, Command, CommandError, Resubmit, Submit, read

@@ -29,7 +29,7 @@ def write_broker_info(jdl: Jdl, match: Match) -> None:
     """Write `.BrokerInfo` into the job's input directory, if it has one."""
     path = _broker_info_path(jdl)
     if path is not None and path.parent.is_dir():
-        write_durably(path, _broker_info(jdl, match).text().encode())
+        write_durably(path, f"{_broker_info(jdl, match).text()}\n".encode())
 
 
 def add_broker_info(jdl: Jdl) -> None:

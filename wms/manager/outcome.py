@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from wms.ce import CeState, Report
+from wms.ce.base import CeState, Report
 from wms.wrapper import Phase
 
 #: Fragments of a wrapper's reason after which another try makes no sense; after all others the job is resubmitted.

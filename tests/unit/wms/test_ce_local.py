@@ -14,7 +14,7 @@ import pytest
 
 import pki
 import tlsserver
-from wms.ce import CeError, CeJob, CeState, Report
+from wms.ce.base import CeError, CeJob, CeState, Report
 from wms.ce.local import LocalElement, end_all
 from wms.ce.processes import Identity
 from wms.ce.supervisor import Ending, claim, written
@@ -183,7 +183,7 @@ def test_cancelling_a_running_job(elements: Elements) -> None:
     running(element, key)
     element.cancel(key)
     report = final(element, key)
-    assert (report.state, report.reason) == (CeState.CANCELLED, "cancelled")
+    assert (report.state, report.reason) == (CeState.CANCELLED, "Cancelled by user")
     assert not running_with(key)
     element.cancel(key)
     assert elements.new().poll([key])[key].state is CeState.CANCELLED
@@ -210,7 +210,7 @@ def test_a_job_that_ended_before_it_was_cancelled_has_finished(elements: Element
 
 def test_a_job_whose_supervisor_is_killed_is_lost_and_nothing_of_it_stays(elements: Elements) -> None:
     element = elements.new()
-    key = element.submit(job("a", "sleep 1000"))
+    key = element.submit(job("a", "setsid sleep 1000 & sleep 1000"))
     running(element, key)
     os.kill(supervisor(element, key).pid, signal.SIGKILL)
     report = final(element, key)

@@ -154,7 +154,7 @@ def test_cancelling_through_the_queue(make: Any) -> None:
         tlsserver.wait_for(lambda: "WM:Pending" in grid.names(pending))
         for jobid in (running, pending):
             grid.queue.cancel(jobid, str(SeqCode(ns=5)))
-        assert grid.wait(running) == "cancelled: cancelled"
+        assert grid.wait(running) == "cancelled: Cancelled by user"
         assert grid.wait(pending) == "Aborted by user"
         grid.queue.cancel(running, str(SeqCode(ns=6)))
         tlsserver.wait_for(lambda: "WM:Cancel ABORT" in grid.names(running) and not grid.queue.pending())

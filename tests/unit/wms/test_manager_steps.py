@@ -13,7 +13,7 @@ import pki
 import tlsserver
 from lb.model.seqcode import SeqCode
 from wmgrid import WmGrid, cancel_command, ceid
-from wms.ce import CeError, CeJob, CeState, Report
+from wms.ce.base import CeError, CeJob, CeState, Report
 from wms.manager.lifecycle import Job, Lifecycle, Wish
 from wms.manager.outcome import FATAL, NO_OUTPUT, Limits, Verdict, judge
 from wms.manager.record import Stage
