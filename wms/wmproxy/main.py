@@ -47,8 +47,8 @@ def command(config: Path, foreground: bool, logfile: Path, pidfile: Path | None,
     if check:
         click.echo(f"{config} is good; the service would be {settings.endpoint}")
         return
+    server.bind()  # what goes wrong here is still seen on the terminal; and nobody else serves these directories now
     prepare(settings)
-    server.bind()  # what goes wrong here is still seen on the terminal
     if not foreground:
         _detach(logfile)
     logging.basicConfig(

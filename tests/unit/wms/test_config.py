@@ -4,8 +4,8 @@ from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
-from shared import ROOT
 
+from shared import ROOT
 from wms.config import ConfigError, load
 
 MINIMAL = """
