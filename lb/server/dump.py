@@ -11,7 +11,7 @@ from typing import IO, Final, Self
 from sqlalchemy import Connection, select
 
 from lb.model import ulm
-from lb.model.events import INTERNAL
+from lb.model.events import EVENTS, INTERNAL
 from lb.model.jobid import JobId
 from lb.model.jobstate import JobState
 from lb.model.seqcode import NULL
@@ -22,20 +22,23 @@ from spool.files import sync, sync_directory
 
 _FILE_MODE: Final = 0o600
 _ATTEMPTS: Final = 100
+_REGISTRATION: Final = EVENTS["RegJob"].code
 
 
 def read(conn: Connection, key: str) -> list[bytes]:
     """The dump lines of a job's events, by event number.
 
-    A subjob that never got an event has one line all the same, a registration made from its parent's: without it the
-    job would not survive a dump and load.
+    A subjob that never got a registration of its own has one all the same, made from its parent's, before its other
+    events: without it the job would not survive a dump and load, and Job Provenance could not tell what it was.
     """
     rows = conn.execute(
-        select(events.c.arrived, events_flesh.c.ulm)
+        select(events.c.code, events.c.arrived, events_flesh.c.ulm)
         .join(events_flesh, (events_flesh.c.jobid == events.c.jobid) & (events_flesh.c.event == events.c.event))
         .where(events.c.jobid == key).order_by(events.c.event)
-    )
-    return [line(row.ulm, row.arrived) for row in rows] or _registration(conn, key)
+    ).all()
+    lines = [line(row.ulm, row.arrived) for row in rows]
+    registered = any(row.code == _REGISTRATION for row in rows)
+    return lines if registered else [*_registration(conn, key), *lines]
 
 
 def _registration(conn: Connection, key: str) -> list[bytes]:
