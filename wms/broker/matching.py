@@ -66,11 +66,15 @@ def _fresh(suitable: list[ComputingElement], previous_hosts: Collection[str]) ->
 
 
 def _ranked(job: Applicant, suitable: Sequence[ComputingElement]) -> list[Match]:
-    ranks = ((ce, job.rank_of(ce.ad)) for ce in suitable)
-    ranked = [Match(ce.ceid, rank, ce.name, ce.host, ce.ad) for ce, rank in ranks if rank is not None]
-    if suitable and not ranked:
+    """One match per CE: of several views of one element the best counts."""
+    best: dict[str, Match] = {}
+    for ce in suitable:
+        rank = job.rank_of(ce.ad)
+        if rank is not None and (ce.ceid not in best or rank > best[ce.ceid].rank):
+            best[ce.ceid] = Match(ce.ceid, rank, ce.name, ce.host, ce.ad)
+    if suitable and not best:
         raise RankingError("the Rank of the job is undefined for every computing element that matches")
-    return ranked
+    return list(best.values())
 
 
 def _ordered(job: Applicant, ranked: list[Match], chance: random.Random) -> list[Match]:

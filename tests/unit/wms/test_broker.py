@@ -92,6 +92,14 @@ def test_previous_hosts_are_avoided_while_others_match() -> None:
     assert sorted(queues(job(), ces, previous_hosts=["a.example.org", "b.example.org"])) == ["x", "y", "z"]
 
 
+def test_of_several_views_of_one_element_the_best_counts() -> None:
+    view = "dn: GlueVOViewLocalID={0},GlueCEUniqueID=a.example.org:8443/cream-pbs-q,o=grid\n"
+    view += "GlueCEAccessControlBaseRule: {1}\nGlueCEStateEstimatedResponseTime: {2}\n\n"
+    views = view.format("one", "VO:testvo", 50) + view.format("two", USER, 5) + view.format("three", "VO:other", 1)
+    (found,) = match(job(), grid(views, ce("q")))
+    assert (found.ceid, found.rank) == ("a.example.org:8443/cream-pbs-q", -5.0)
+
+
 def test_submit_to_bypasses_matching() -> None:
     (found,) = match(job('SubmitTo = "far.example.org:2119/jobmanager-pbs-q"; Requirements = false;'), [])
     assert (found.ceid, found.host) == ("far.example.org:2119/jobmanager-pbs-q", "far.example.org")
