@@ -129,11 +129,12 @@ def free_ports() -> int:
         with socket.socket() as first:
             first.bind(("127.0.0.1", 0))
             base = int(first.getsockname()[1])
-        if base < 65000 and all(_is_free(base + shift) for shift in (1, 3)):
+        if base < 65000 and all(is_free(base + shift) for shift in (1, 3)):
             return base
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether nobody listens on the port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
@@ -181,10 +182,11 @@ def _run(server: Server) -> None:
 
 
 def _end(pid: int) -> None:
-    found, _ = os.waitpid(pid, os.WNOHANG)
-    if not found:
+    try:
         os.kill(pid, signal.SIGTERM)
         os.waitpid(pid, 0)
+    except ProcessLookupError:
+        return
 
 
 def wait_for(condition: Callable[[], object]) -> None:
