@@ -17,10 +17,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 import soap.contract
 import sql
+from gsi.errors import GsiError
 from jpis import feeds
 from jpis.config import Condition, Configuration
 from jpis.feeds import FEED_ID_LIMIT, FeedRow, State
@@ -35,13 +36,15 @@ REFRESH_PART = 4
 #: Shortest pause before a refresh, in seconds, whatever was granted.
 REFRESH_MINIMUM_S = 1
 #: Pause after failure n is 2^n s, up to this: a storage that is down comes back, ...
-UNREACHABLE_PAUSE_S = 60
+UNREACHABLE_PAUSE_S = 30
 #: ... one that refuses needs its administrator (the original waits 600 to 1200 s).
 REFUSED_PAUSE_S = 600
 #: How long a feed is reserved while it is asked for: longer than the client waits for an answer.
 LOCK_S = 150
 #: How often the table is looked at when nothing is due.
 POLL_S = 1.0
+#: Pause when the database fails, in seconds.
+DATABASE_PAUSE_S = 10.0
 
 Connect = Callable[[str], Client]
 
@@ -62,7 +65,13 @@ class FeedLoop:
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set."""
         while not stop.is_set():
-            if not self.step():
+            try:
+                busy = self.step()
+            except SQLAlchemyError as error:
+                log.error("the database does not answer, feeds wait: %s", error)
+                stop.wait(DATABASE_PAUSE_S)
+                continue
+            if not busy:
                 stop.wait(POLL_S)
 
     def step(self) -> bool:
@@ -78,6 +87,8 @@ class FeedLoop:
                 self._forget(feed)
             else:
                 self._refresh(feed, feed.feedid)
+        except GsiError as error:
+            self._later(feed, f"cannot be asked: {error}", UNREACHABLE_PAUSE_S)
         except TransportError as error:
             self._later(feed, f"cannot be reached: {error}", UNREACHABLE_PAUSE_S)
         except Fault as fault:
@@ -123,6 +134,8 @@ class FeedLoop:
 
     def _granted(self, feed: FeedRow, expires: datetime | None, **columns: Any) -> None:
         """Note until when a feed lives. One without changes to come needs no refresh, and has no time (jp.md 2.5)."""
+        if feed.failures:
+            log.info("Primary Storage %s answers again", feed.source)
         now = self._now()
         due = None
         if feed.state & State.CONTINUOUS:

@@ -223,6 +223,8 @@ def _log_to_stderr() -> None:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
     )
+    for talkative in ("alembic", "spyne"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
 
 
 def _without_password(url: str) -> str:

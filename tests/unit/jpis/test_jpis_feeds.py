@@ -1,6 +1,7 @@
 """The feed loop (jp.md 3.4) against a service that speaks the Primary Storage's contract, on a clock of its own."""
 
 import errno
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ import pytest
 import soap.contract
 import sql
 from gsi.authz import Access, PeerList, requires
+from gsi.errors import CredentialError
 from jpis import feedloop, feeds
 from jpis.config import Attribute, Condition, Configuration, Feed
 from jpis.feedloop import FeedLoop
@@ -74,6 +76,7 @@ class World:
         self.config = config
         self.db_url = db_url
         self.down = False
+        self.expired = False
         self.storage = PrimaryStorage(lambda: self.now)
         nobody = PeerList()
         contract = soap.contract.load("JobProvenancePS")
@@ -91,6 +94,8 @@ class World:
         assert url == STORAGE
         if self.down:
             raise TransportError("connection refused")
+        if self.expired:
+            raise CredentialError("the host certificate has expired")
         return Client(soap.contract.load("JobProvenancePS"), url, wsgi_session(self._app, SERVER_DN))
 
     def work(self) -> int:
@@ -177,12 +182,37 @@ def test_storage_that_is_down_is_tried_later_and_later(world: World) -> None:
         assert world.feed.due is not None
         pauses.append((world.feed.due - world.now).total_seconds())
         world.now = world.feed.due
-    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]
+    assert pauses == [1, 2, 4, 8, 16, 30, 30, 30, 30, 30]
     assert world.feed.state & State.ERROR
     world.down = False
     world.work()
     assert (world.feed.feedid, world.feed.failures) == ("feed1", 0)
     assert not world.feed.state & State.ERROR
+
+
+def test_credential_that_cannot_be_used(world: World) -> None:
+    world.expired = True
+    world.work()
+    world.expired = False
+    assert world.wait(1) == 1
+    assert world.feed.feedid == "feed1"
+
+
+def test_database_that_fails_is_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feedloop, "DATABASE_PAUSE_S", 0.0)
+    failing = FeedLoop(sql.engine("sqlite:////nowhere/jpis.db"), world.config, ENDPOINT, world._connect)
+    stop = threading.Event()
+    steps = []
+
+    def step() -> bool:
+        steps.append(1)
+        if len(steps) == 3:
+            stop.set()
+        return FeedLoop.step(failing)
+
+    monkeypatch.setattr(failing, "step", step)
+    failing.run(stop)
+    assert len(steps) == 3
 
 
 def test_storage_that_refuses_is_tried_later(world: World) -> None:
