@@ -52,8 +52,11 @@ class SoapSender:
         try:
             client = soap.client.Client(self._contract, _https(destination), self._thread_session())
             client.call("UpdateJobs", feedId=feedid, feedDone=done, jobAttributes=listed)
-        except (soap.client.TransportError, GsiError) as error:
+        except soap.client.TransportError as error:
             self.hang_up()
+            kind = Unreachable if error.transient else Refused
+            raise kind(f"{destination}: {error}") from error
+        except GsiError as error:
             raise Unreachable(f"{destination}: {error}") from error
         except Fault as fault:
             raise Refused(f"{destination}: {fault}") from fault

@@ -11,7 +11,7 @@ lives. An index server may therefore hear the same twice, never nothing.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 #: Records in one UpdateJobs (jp.md 2.10).
 BATCH = 200
+#: A call is closed when its values reach this many bytes: peers limit what they read (soap.xml: 32 MB).
+MAX_CALL_BYTES = 8 * 1024 * 1024
 #: So many refusals and no success: the index server is in trouble, not the records.
 _MAX_REFUSALS = 5
 
@@ -41,6 +43,11 @@ class Record:
 
     job: Job
     values: tuple[Value, ...]
+
+    @property
+    def weight(self) -> int:
+        """Return about how many bytes the values are."""
+        return sum(len(value.name) + len(value.content) for value in self.values)
 
 
 class Unreachable(Exception):
@@ -89,12 +96,8 @@ class FeedRun:
         return self._history(feed, healthy) if feed.history else self._changes(feed, now)
 
     def _history(self, feed: Feed, healthy: bool) -> bool:
-        items: list[_Item] = []
-        for item in self._matching(feed, healthy):
-            items.append(item)
-            if len(items) == BATCH:
-                break
-        done = len(items) < BATCH
+        items, more = next(_calls(self._matching(feed, healthy)), ([], False))
+        done = not more
         self._tell(feed, items, done)
         last = items[-1].record.job.key if items else feed.history_after
 
@@ -137,8 +140,8 @@ class FeedRun:
                 items.append(_Item(record, pending))
         if silent:
             sql.transact(self._engine, lambda conn: backlog.settle(conn, feed.id, silent, ()))
-        if items:
-            self._tell(feed, items, False)
+        for call, _ in _calls(items):
+            self._tell(feed, call, False)
         return bool(keys)
 
     def _record(self, feed: Feed, job: Job, snapshot: Snapshot) -> Record | None:
@@ -191,6 +194,20 @@ class FeedRun:
         pending = [row for item in items for row in item.pending]
         fed = [item.record.job.key for item in items]
         sql.transact(self._engine, lambda conn: backlog.settle(conn, feed.id, pending, fed))
+
+
+def _calls(items: Iterable[_Item]) -> Iterator[tuple[list[_Item], bool]]:
+    """Split items into calls; with each, whether it is full, so that there may be more."""
+    call: list[_Item] = []
+    weight = 0
+    for item in items:
+        call.append(item)
+        weight += item.record.weight
+        if len(call) >= BATCH or weight >= MAX_CALL_BYTES:
+            yield call, True
+            call, weight = [], 0
+    if call:
+        yield call, False
 
 
 def _put_off(conn: Connection, feed: Feed, items: Sequence[_Item]) -> None:

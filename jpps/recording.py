@@ -1,6 +1,5 @@
 """Tags: what users say of jobs (RecordTag, RecordMultiTags), and what a committed file says in their stead."""
 
-import logging
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,13 +12,19 @@ from jpps.jobs import Job
 from jpps.storage import Storage
 from jpps.tags import Tag
 
-log = logging.getLogger(__name__)
+#: Longest value of a tag, in bytes or characters; what is longer is a file.
+MAX_VALUE = 4 * 1024 * 1024
 
 
-def check_name(name: str) -> None:
-    """Raise Invalid for a name that no attribute can have."""
+def check(name: str, content: str | bytes | None) -> str | bytes:
+    """Return the value of a tag. Raises Invalid for a tag that cannot be."""
     if not name or "\0" in name:
         raise Invalid("a tag needs a name")
+    if content is None:
+        raise Invalid(f"tag {name} has no value")
+    if len(content) > MAX_VALUE:
+        raise Invalid(f"values of tags are limited to {MAX_VALUE} bytes; upload a file instead")
+    return content
 
 
 def record(storage: Storage, job: Job, new: Sequence[Tag]) -> Change:

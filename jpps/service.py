@@ -20,7 +20,7 @@ from gsi.authz import Access, requires
 from jpps import attributes, collect, feeds, files, jobs, recording, wire
 from jpps.attributes import Value
 from jpps.collect import JobView, Sources
-from jpps.errors import Invalid, JppsError, NotFound
+from jpps.errors import JppsError, NotFound
 from jpps.feeds import Change, Subscription
 from jpps.jobs import Job
 from jpps.rights import Rights
@@ -126,11 +126,7 @@ class PrimaryStorage:
         self._record(call, [(each.jobid, [self._tag(item, when) for item in each.attributes]) for each in jobs])
 
     def _tag(self, record: Any, when: datetime) -> Tag:
-        recording.check_name(record.name)
-        content = wire.content(record.value)
-        if content is None:
-            raise Invalid(f"tag {record.name} has no value")
-        return Tag(record.name, content, when)
+        return Tag(record.name, recording.check(record.name, wire.content(record.value)), when)
 
     def _record(self, call: Call, wanted: Sequence[tuple[str, Sequence[Tag]]]) -> None:
         with sql.read(self._engine) as conn:

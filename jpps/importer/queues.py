@@ -46,6 +46,10 @@ class Queue:
         if recovered := self._maildir.recover():
             log.info("%s: %d messages were being handled when the importer ended", root, recovered)
 
+    def close(self) -> None:
+        """Let another importer have the maildir; at the end of the process that happens by itself."""
+        os.close(self._lock)
+
     def run(self, primaries: Primaries, stop: threading.Event) -> None:
         """Handle messages until `stop` is set."""
         handled = 0

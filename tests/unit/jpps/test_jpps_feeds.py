@@ -73,6 +73,20 @@ def test_history_comes_in_calls_of_200_and_the_last_says_so(world: World, index:
     assert all(len(each.records) <= BATCH for each in told)
 
 
+@pytest.mark.parametrize("history", [True, False])
+def test_large_records_go_in_calls_of_their_own(
+    world: World, index: Index, monkeypatch: pytest.MonkeyPatch, history: bool
+) -> None:
+    monkeypatch.setattr(delivery, "MAX_CALL_BYTES", 1000)
+    feedid = world.feed([T1], history=history, continuous=True)
+    world.register(JOB, JOB2)
+    for jobid in (JOB, JOB2):
+        world.tag(T1, "x" * 1000, jobid)
+    told = deliver(world, index, feedid)
+    assert [each.jobs for each in told] == [[JOB], [JOB2]] + ([[]] if history else [])
+    assert [each.done for each in told][-1] is history
+
+
 def test_history_ends_also_when_nothing_matches(world: World, index: Index) -> None:
     world.register()
     [told] = deliver(world, index, world.feed([OWNER], [(OWNER, "EQUAL", OTHER)], history=True))

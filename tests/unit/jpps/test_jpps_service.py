@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from jpps import recording
 from soap.client import Client
 from soap.faults import PosixFault
 from unit.jpps import jpps_support
@@ -152,6 +153,15 @@ def test_a_tag_needs_name_and_value(world: World, name: str, content: str | None
     world.register()
     client = world.client(USER)
     tag = client.contract.types.tagValue(name=name, value=None if content is None else value(content))
+    assert refused(client, "RecordTag", jobid=JOB, tag=tag).code == errno.EINVAL
+
+
+def test_a_tag_is_no_file(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "MAX_VALUE", 10)
+    world.register()
+    world.tag("a:b", "x" * 10)
+    client = world.client(USER)
+    tag = client.contract.types.tagValue(name="a:b", value=value("x" * 11))
     assert refused(client, "RecordTag", jobid=JOB, tag=tag).code == errno.EINVAL
 
 

@@ -59,8 +59,8 @@ def test_the_wanted_deadline_is_honoured_within_a_day(world: World) -> None:
 @pytest.mark.parametrize(("job", "class_"), [(JOB, "urn:nosuch"), ("https://lb.example.org:9000/none", LB_URI)])
 def test_unknown_class_or_job_is_enoent(world: World, job: str, class_: str) -> None:
     before = datetime.now(UTC) + timedelta(minutes=1)
-    arguments: dict[str, Any] = {"job": job, "class_": class_, "name": None, "commitBefore": before, "contentType": "text/lb"}
-    assert code(world, "StartUpload", **arguments) == errno.ENOENT
+    arguments: dict[str, Any] = {"job": job, "class_": class_, "name": None, "commitBefore": before}
+    assert code(world, "StartUpload", contentType="text/lb", **arguments) == errno.ENOENT
 
 
 @pytest.mark.parametrize("name", ["a/b", "..", "x\ty", " "])

@@ -243,8 +243,9 @@ def test_blobs_and_origins_travel() -> None:
     [
         ("<S:Fault><faultcode>S:Server</faultcode><faultstring>no</faultstring></S:Fault>", 500, Refused),
         ("<S:Fault><faultcode>S:Client</faultcode><faultstring>no</faultstring></S:Fault>", 500, Refused),
-        ("<e:SomethingElse/>", 200, Unreachable),
-        ("", 404, Unreachable),
+        ("<e:SomethingElse/>", 200, Refused),
+        ("", 413, Refused),
+        ("", 503, Unreachable),
     ],
 )
 def test_only_the_right_answer_confirms(body: str, status: int, error: type[Exception]) -> None:
