@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 DATABASES = ("lb", "jpps", "jpis")
 DIRECTORIES = ("etc", "log", "run", "credentials", "lb", "jpps", "jpis", "wms", "spool")
 
-#: A job that nothing matches is given up after this time, so that a demonstration ends (seconds).
-EXPIRY_PERIOD_S = 40
+#: A job that nothing matches is given up after this time (seconds), unless it has an ExpiryTime of its own.
+EXPIRY_PERIOD_S = 3600
 MATCH_RETRY_PERIOD_S = 5
 
 AUTHZ = """\
@@ -64,7 +64,7 @@ def make_databases(grid: Layout) -> None:
         url = grid.database(service)
         if url.get_backend_name() == "sqlite":
             continue
-        engine = sql.engine(url.set(drivername="mysql+mysqldb", database=None))
+        engine = sql.engine(url.set(drivername="mysql+mysqldb", database=""))
         with engine.connect() as conn:
             conn.execute(text(f"CREATE DATABASE IF NOT EXISTS `{url.database}` CHARACTER SET utf8mb4"))
         engine.dispose()

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -30,6 +31,8 @@ OVER = ("Done", "Aborted", "Cleared", "Cancelled")
 #: Generous: a slow machine is no failure. Seconds.
 PATIENCE_S = 600.0
 POLL_S = 1.0
+#: How long the job that nothing matches may wait for a match, in seconds.
+UNMATCHED_S = 15
 FIRST_PORT, LAST_PORT = 19000, 29000
 OUTPUT = "pictures"
 
@@ -72,8 +75,7 @@ class Demo:
     def submit(self, only: Iterable[str] = tuple(JOBS)) -> None:
         """Submit the jobs with the user's command."""
         for name in only:
-            jdl = files("examples") / JOBS[name]
-            jobid = self.run("glite-wms-job-submit", "-a", "--nomsg", str(jdl)).strip()
+            jobid = self.run("glite-wms-job-submit", "-a", "--nomsg", str(self._description(name))).strip()
             self.jobs.append(Job(name, jobid))
             self.console.print(f"  {name:<9} {jobid}", highlight=False)
 
@@ -85,7 +87,6 @@ class Demo:
         """Fetch the output sandboxes of the jobs that produced one."""
         target = self.grid.root / OUTPUT
         for job in self.jobs:
-            job.before = job.state
             if not job.state.startswith("Done"):
                 continue
             self.run("glite-wms-job-output", "--nosubdir", "--dir", str(target), job.jobid)
@@ -96,7 +97,7 @@ class Demo:
 
     def purge(self) -> None:
         """Have LB forget the jobs; it answers that they were purged from then on."""
-        self._until(self._cleared, "LB to note that the outputs were fetched")
+        self._until(self._settled, "LB to note that the outputs were fetched")
         listed = self.grid.root / "jobids"
         listed.write_text("".join(f"{job.jobid}\n" for job in self.jobs))
         report = self.run("glite-lb-purge", "--server-dump", "--return-list", "-j", str(listed))
@@ -117,9 +118,9 @@ class Demo:
 
     def table(self) -> Table:
         """The closing table."""
-        table = Table(title="What became of the jobs")
-        for column in ("job", "LB before purge", "LB after purge", "in Job Provenance", "exit code", "picture"):
-            table.add_column(column)
+        table = Table(title="What became of the jobs", box=box.SIMPLE_HEAD)
+        for column in ("job", "LB before purge", "after purge", "in Job Provenance", "exit code", "picture"):
+            table.add_column(column, no_wrap=True)
         for job in self.jobs:
             picture = str(job.picture.relative_to(self.grid.root)) if job.picture else ""
             table.add_row(job.name, job.before, job.after, job.archived, job.exit_code, picture)
@@ -146,6 +147,15 @@ class Demo:
         except ValueError:
             return {}
 
+    def _description(self, name: str) -> Path:
+        """The job description; the one that nothing matches gets an expiry of its own, lest we wait for hours."""
+        original = Path(str(files("examples") / JOBS[name]))
+        if name != "no match":
+            return original
+        path = self.grid.root / original.name
+        path.write_text(f"{original.read_text()}ExpiryTime = {int(time.time()) + UNMATCHED_S};\n")
+        return path
+
     def _look(self) -> bool:
         found = self.statuses()
         for job in self.jobs:
@@ -163,11 +173,12 @@ class Demo:
         if status.get("exitCode") is not None and job.state.startswith("Done"):
             job.exit_code = str(status["exitCode"])
 
-    def _cleared(self) -> bool:
+    def _settled(self) -> bool:
         found = self.statuses()
-        done = [job for job in self.jobs if job.before.startswith("Done")]
-        states = {job.jobid: (found.get(job.jobid) or {}).get("state") for job in done}
-        return all(state == "CLEARED" for state in states.values())
+        for job in self.jobs:
+            status = found.get(job.jobid)
+            job.before = status.get("current_status", "") if isinstance(status, dict) else ""
+        return all(job.before and not job.before.startswith("Done") for job in self.jobs)
 
     def _archived(self) -> bool:
         found = self.statuses()

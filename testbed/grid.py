@@ -18,6 +18,7 @@ from httpg.client import session
 from testbed import ca, configuration, process
 from testbed.layout import HOST, USER_DN, Layout
 from testbed.services import SERVICES, Service
+from wms.ce.local import end_all
 
 START_TIMEOUT_S = 90.0
 PROXY_LIFETIME = timedelta(hours=12)
@@ -25,6 +26,8 @@ PROXY_LIFETIME = timedelta(hours=12)
 PROXY_MARGIN = timedelta(hours=1)
 #: How long one question to a starting service may take, in seconds.
 PROBE_TIMEOUT_S = 5.0
+#: How long jobs may take to end when the grid goes down, in seconds.
+JOB_PATIENCE_S = 5.0
 
 
 class NotUp(Exception):
@@ -48,11 +51,13 @@ def up(grid: Layout, say: Callable[[str], None] = lambda text: None) -> None:
 
 
 def down(grid: Layout) -> None:
-    """Stop all services; harmless when none runs."""
+    """Stop all services and the jobs they run; harmless when none runs."""
     for service in reversed(SERVICES):
         if (running := process.find(mark(grid, service))) is not None:
             process.stop([running])
         mark(grid, service).unlink(missing_ok=True)
+    # Jobs outlive the workload manager, so that it may be restarted; here nothing is to be left running.
+    end_all(grid.root / "wms" / "manager" / "ce", JOB_PATIENCE_S)
 
 
 def status(grid: Layout) -> dict[str, dict[str, Any]]:

@@ -82,6 +82,8 @@ def _look_up(jobid: str, settings: Settings, jpis: str | None, verbosity: int) -
         found = fetch_archived(jobid, settings, jpis)
         if found is None:
             raise UiError("Purged", f"{purged}, and Job Provenance does not know it (yet)") from None
+        if found.get("status") is None:
+            raise UiError("Purged", f"{purged}; Job Provenance knows it, its track has not arrived yet") from None
         return found
 
 

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -123,10 +124,12 @@ def test_a_program_that_fails_leaves_its_exit_code(grid: Layout, tmp_path: Path)
     assert error.read_text() == "this program fails\n"
 
 
-def test_a_job_that_nothing_matches_is_given_up(grid: Layout) -> None:
+def test_a_job_that_nothing_matches_is_given_up(grid: Layout, tmp_path: Path) -> None:
     listed = run(grid, "glite-wms-job-list-match", "-a", "examples/nomatch.jdl", cwd=ROOT)
     assert "No Computing Element matching" in listed.stdout
-    jobid = submit(grid, "examples/nomatch.jdl")
+    jdl = tmp_path / "nomatch.jdl"
+    jdl.write_text(f"{(EXAMPLES / 'nomatch.jdl').read_text()}ExpiryTime = {int(time.time()) + 5};\n")
+    jobid = submit(grid, str(jdl))
     aborted = wait_for_state(grid, jobid, "Aborted", "Done")
     assert aborted["current_status"] == "Aborted"
     assert aborted["reason"] == "request expired"
