@@ -34,6 +34,8 @@ SECRETS = re.compile(
     re.IGNORECASE,
 )
 ANSWER_TIMEOUT_S = 120
+#: Of a method or an HTTP version that is not there, the 5xx of RFC 9110 say it best.
+NOT_SPOKEN = (501, 505)
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +105,8 @@ class Sender:
               self._context.wrap_socket(plain, server_hostname=HOST) as tls):
             try:
                 tls.sendall(request)
-                if cut:
-                    tls = tls.unwrap()  # type: ignore[assignment]
-                    tls.shutdown(socket.SHUT_WR)
+                if cut:  # half-close below TLS: the server sees the end of the stream and may still answer
+                    socket.socket.shutdown(tls, socket.SHUT_WR)
             except (BrokenPipeError, ConnectionResetError, ssl.SSLError):
                 pass  # the server has said no before it had read all
             return b"".join(iter(lambda: self._receive(tls), b""))
@@ -141,7 +142,7 @@ def check(answer: bytes) -> None:
         assert fault is not None, body[:500]
         assert fault.findtext("faultstring")
     else:
-        assert 400 <= code < 500, answer[:500]
+        assert 400 <= code < 500 or code in NOT_SPOKEN, answer[:500]
 
 
 def dechunk(body: bytes) -> bytes:
