@@ -168,8 +168,8 @@ def _registering(port: int, pem: bytes, ca_dir: Path, seconds: float) -> int:
             answered, end = 0, time.monotonic() + seconds
             while time.monotonic() < end:
                 tls.sendall(request)
-                if not tls.recv(16384).startswith(b"HTTP/1.1 200"):
-                    raise SystemExit("the server answered something else")
+                if not (answer := tls.recv(16384)).startswith(b"HTTP/1.1 200"):
+                    raise SystemExit(f"the server answered something else: {answer[:300]!r}")
                 answered += 1
             return answered
 

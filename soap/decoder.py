@@ -53,8 +53,9 @@ class Decoders:
     def member(self, type_name: str, member: Member) -> Decoder:
         """A function that reads the element of one member of a type."""
         type_ = ComplexType(type_name, type_name, (member,))
+        expression = self._value(type_, member)  # may add a reader of scalars to the scope
         scope = dict(self._scope)
-        compile_into(scope, f"def one(c):\n    return {self._value(type_, member)}", f"<element {member.name}>")
+        compile_into(scope, f"def one(c):\n    return {expression}", f"<element {member.name}>")
         decoder: Decoder = scope["one"]
         return decoder
 

@@ -85,14 +85,14 @@ class Encoders:
 
     def stand_in(self, type_name: str, member: Member) -> str | None:
         """What is written for None: nothing, an empty or a nil element; None when the member must be set."""
-        if member.repeated or member.minimum == 0 or leniency.may_be_absent(type_name, member.name):
+        if member.repeated or member.minimum == 0:
             return ""
         if member.nillable:
             return f"<{self.tag(member)} {NIL}/>"
         simple = None if member.any else self._schemas.type(member.type)
         if isinstance(simple, SimpleType) and simple.builtin in STRINGS and not simple.values:
             return f"<{self.tag(member)}/>"  # as gSOAP 2.8 writes a null string (jp.md 1.6)
-        return None
+        return "" if leniency.may_be_absent(type_name, member.name) else None
 
     def tag(self, member: Member) -> str:
         """The tag as written; qualified members carry their own namespace declaration on every element."""

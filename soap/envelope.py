@@ -5,6 +5,7 @@ iterable the caller gave, so nothing is ever held whole.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -71,14 +72,15 @@ class Writer:
                     raise EncodeError(f"{self._label}.{member.name} is not set")
                 texts.append(stand_in)
             elif member.repeated:
-                for item in self._items(member, value):
-                    text = write(item)
-                    texts.append(text)
-                    size += len(text)
-                    if size >= CHUNK:
-                        yield "".join(texts).encode()
-                        texts.clear()
-                        size = 0
+                with _closing(self._items(member, value)) as items:
+                    for item in items:
+                        text = write(item)
+                        texts.append(text)
+                        size += len(text)
+                        if size >= CHUNK:
+                            yield "".join(texts).encode()
+                            texts.clear()
+                            size = 0
             else:
                 texts.append(write(value))
         texts.append(self._close)
@@ -98,6 +100,17 @@ class Writer:
         if odd:
             raise EncodeError(f"{self._label} has no {', '.join(sorted(odd))}")
         return {name.removesuffix("_"): value for name, value in values.items()}
+
+
+@contextmanager
+def _closing(items: Iterable[Any]) -> Iterator[Iterable[Any]]:
+    """Close a generator when its values are not wanted any more: it may hold a database connection."""
+    try:
+        yield items
+    finally:
+        close = getattr(items, "close", None)
+        if close is not None:
+            close()
 
 
 def fault(contract: Contract, error: Fault, operation: str | None = None) -> bytes:

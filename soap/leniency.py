@@ -5,13 +5,14 @@ wms.md 1.2). In the XSD (`relax`):
 
 - children that original clients leave out may be absent (ABSENT below, and all lists: the WSDL generator of
   the originals ignored "optional" on direct children of an operation, so their lists say minOccurs 1),
-- every element may be xsi:nil, which means absent.
+- every element that is no list item may be xsi:nil, which means absent.
 
 In the message (`normalise`, applied only when validation fails at first, as it copies nothing but costs time):
 
 - xsi:type, encodingStyle and other attributes from foreign namespaces are dropped,
 - children in any namespace count as unqualified (default namespaces of Perl clients; gSOAP ignored the prefix),
-- children in another order are sorted (gSOAP takes them in any order, and jobSubmitJSDL was published with two).
+- children in another order are sorted (gSOAP takes them in any order, and jobSubmitJSDL was published with two),
+- children that the type does not have are dropped (gSOAP skips them; other releases of the interfaces have them).
 
 In the values (the decoders): EMPTY_IS_ABSENT below. By the nature of our reading, not listed further: booleans
 as 0/1, any prefix, any path, any SOAPAction, chunked or not, any charset of `soap.xml`.
@@ -30,6 +31,8 @@ ABSENT = frozenset({
     (_JPT + "jppsFile", "name"),               # never filled by the original server
     (_JPT + "attrValue", "timestamp"),         # recordmultitags.pl sends neither
     (_JPT + "attrValue", "origin"),
+    (_JPT + "indexQuery", "attr"),             # the service itself says EINVAL
+    (_JPT + "indexQueryRecord", "op"),
     (_JPT + "attrType", "multival"),           # first enumerator by default
     (_JPT + "attrType", "queriable"),
 })  # fmt: skip
@@ -77,9 +80,10 @@ def _members(node: etree._Element) -> list[etree._Element]:
 
 
 def _relax_member(type_name: str, member: etree._Element) -> None:
-    if member.get("maxOccurs", "1") != "1" or may_be_absent(type_name, member.get("name", "")):
+    repeated = member.get("maxOccurs", "1") != "1"
+    if repeated or may_be_absent(type_name, member.get("name", "")):
         member.set("minOccurs", "0")
-    elif member.get("ref") is None:
+    if not repeated and member.get("ref") is None:
         member.set("nillable", "true")
 
 
@@ -91,14 +95,16 @@ def normalise(element: etree._Element, type_: Type, schemas: Schemas) -> None:
     if not isinstance(type_, ComplexType) or any(member.any for member in type_.members):
         return
     known = {member.name: (place, member) for place, member in enumerate(type_.members)}
-    for child in element:
+    for child in list(element):
         local = etree.QName(child).localname
-        if local in known:
-            member = known[local][1]
-            child.tag = member.tag
-            normalise(child, schemas.type(member.type), schemas)
+        if local not in known:
+            element.remove(child)
+            continue
+        member = known[local][1]
+        child.tag = member.tag
+        normalise(child, schemas.type(member.type), schemas)
     places = {member.tag: place for place, member in known.values()}
-    element[:] = sorted(element, key=lambda child: places.get(child.tag, len(places)))
+    element[:] = sorted(element, key=lambda child: places[child.tag])
 
 
 _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
