@@ -33,8 +33,8 @@ class GroupCommit(Generic[Item, Answer]):
         self._work = work
         self._max_batch = max_batch
         self._waiting: deque[_Group[Item, Answer]] = deque()
-        self._queue_lock = threading.Lock()
-        self._commit_lock = threading.Lock()
+        self._condition = threading.Condition()
+        self._committing = False
 
     def submit(self, items: Sequence[Item]) -> list[Answer]:
         """Handle the items, together with those of other threads; returns when they are on disk.
@@ -45,23 +45,31 @@ class GroupCommit(Generic[Item, Answer]):
         if not items:
             return []
         group = _Group[Item, Answer](items)
-        with self._queue_lock:
+        with self._condition:
             self._waiting.append(group)
         while group.answers is None:
-            with self._commit_lock:
-                if group.answers is None:
-                    self._commit(self._take(), group)
+            if batch := self._next_batch(group):
+                self._commit(batch, group)
         return group.answers
 
+    def _next_batch(self, own: _Group[Item, Answer]) -> list[_Group[Item, Answer]]:
+        """Wait until our items are done (an empty batch) or until it is our turn to commit what has gathered."""
+        with self._condition:
+            while self._committing and own.answers is None:
+                self._condition.wait()
+            if own.answers is not None:
+                return []
+            self._committing = True
+            return self._take()
+
     def _take(self) -> list[_Group[Item, Answer]]:
-        with self._queue_lock:
-            taken = [self._waiting.popleft()]
-            size = len(taken[0].items)
-            while self._waiting and not taken[0].alone and not self._waiting[0].alone:
-                size += len(self._waiting[0].items)
-                if size > self._max_batch:
-                    break
-                taken.append(self._waiting.popleft())
+        taken = [self._waiting.popleft()]
+        size = len(taken[0].items)
+        while self._waiting and not taken[0].alone and not self._waiting[0].alone:
+            size += len(self._waiting[0].items)
+            if size > self._max_batch:
+                break
+            taken.append(self._waiting.popleft())
         return taken
 
     def _commit(self, groups: list[_Group[Item, Answer]], own: _Group[Item, Answer]) -> None:
@@ -69,19 +77,26 @@ class GroupCommit(Generic[Item, Answer]):
         try:
             answers = self._work([item for group in groups for item in group.items])
         finally:
-            if answers is None:
-                self._abandon(groups, own)
-        position = 0
-        for group in groups:
-            group.answers = answers[position : position + len(group.items)]
-            position += len(group.items)
+            with self._condition:
+                if answers is None:
+                    self._abandon(groups, own)
+                else:
+                    _hand_out(groups, answers)
+                self._committing = False
+                self._condition.notify_all()
 
     def _abandon(self, groups: list[_Group[Item, Answer]], own: _Group[Item, Answer]) -> None:
         """The batch failed: its caller leaves with the error, everybody else goes back to the front of the queue."""
-        with self._queue_lock:
-            others = [group for group in groups if group is not own]
-            for group in others:
-                group.alone = True
-            self._waiting.extendleft(reversed(others))
-            if own in self._waiting:
-                self._waiting.remove(own)
+        others = [group for group in groups if group is not own]
+        for group in others:
+            group.alone = True
+        self._waiting.extendleft(reversed(others))
+        if own in self._waiting:
+            self._waiting.remove(own)
+
+
+def _hand_out(groups: list[_Group[Item, Answer]], answers: list[Answer]) -> None:
+    position = 0
+    for group in groups:
+        group.answers = answers[position : position + len(group.items)]
+        position += len(group.items)

@@ -182,7 +182,7 @@ def _unchanged(conn: Connection, family: Family) -> bool:
             .with_for_update()
         ).all()
     head = family[0]
-    now = conn.execute(select(jobs.c.nevents).where(jobs.c.jobid == head.key)).scalar_one_or_none()
+    now = conn.execute(select(states.c.seq).where(states.c.jobid == head.key)).scalar_one_or_none()
     if now != head.nevents:
         return False
     return set(purging.family_of(conn, head)) == set(family)

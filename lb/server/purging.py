@@ -96,7 +96,7 @@ def by_name(conn: Connection, jobids: Sequence[JobId]) -> Choice:
 
 def _members() -> Any:
     return select(
-        jobs.c.jobid, jobs.c.dg_jobid, jobs.c.nevents, states.c.parent_job, states.c.status, states.c.STD_lastUpdateTime
+        jobs.c.jobid, jobs.c.dg_jobid, states.c.seq, states.c.parent_job, states.c.status, states.c.STD_lastUpdateTime
     ).join(states, states.c.jobid == jobs.c.jobid)
 
 
@@ -134,7 +134,7 @@ def family_of(conn: Connection, head: Member) -> Family:
 
 
 def _member(row: Row[Any]) -> Member:
-    return Member(JobId.parse(row.dg_jobid), row.nevents)
+    return Member(JobId.parse(row.dg_jobid), row.seq)
 
 
 def _chunks(keys: Sequence[str]) -> Iterable[Sequence[str]]:

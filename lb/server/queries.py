@@ -73,8 +73,14 @@ class Queries:
 
     def job_status(self, jobid: JobId, peer: Peer | None, flags: Flag) -> Status:
         """The status of one job. Raises LbError: EINVAL (not our id), ENOENT, EIDRM (purged), EPERM."""
-        found = self.find_jobs([Group("JOBID", (Comparison("EQUAL", str(jobid)),))], peer)
-        return next(self.statuses(found, flags))
+        self._check_id(jobid)
+        with sql.read(self._engine) as conn:
+            row = conn.execute(_rows(jobs.c.jobid == jobid.unique, states.c.int_status)).one_or_none()
+            if row is None:
+                raise _unknown(conn, [jobid])
+            if not self._asker(peer).may_read(row):
+                raise not_allowed("not owner")
+            return _shown(conn, _state(conn, row), flags)
 
     def find_jobs(self, groups: Sequence[Group], peer: Peer | None) -> list[JobId]:
         """The jobs that match and may be read, by id. Raises LbError; one job at least is in the list."""
@@ -96,7 +102,7 @@ class Queries:
             yield from piece
 
     def _scan(self, conn: Connection, groups: Sequence[Group], peer: Peer | None) -> tuple[list[JobId], bool]:
-        asker = Asker(peer, self._authority.may_read_all(peer))
+        asker = self._asker(peer)
         exact = all(group.attribute in _EXACT for group in groups)
         found, hidden = [], False
         for row in conn.execute(_candidates(groups, with_state=not exact)):
@@ -112,8 +118,14 @@ class Queries:
         for group in groups:
             if group.attribute in ("JOBID", "PARENT"):
                 for comparison in group.comparisons:
-                    if not self._is_ours(JobId.parse(str(comparison.value))):
-                        raise LbError(errno.EINVAL, f"{comparison.value} does not match the address of this server")
+                    self._check_id(JobId.parse(str(comparison.value)))
+
+    def _check_id(self, jobid: JobId) -> None:
+        if not self._is_ours(jobid):
+            raise LbError(errno.EINVAL, f"{jobid} does not match the address of this server")
+
+    def _asker(self, peer: Peer | None) -> Asker:
+        return Asker(peer, self._authority.may_read_all(peer))
 
     # ---- events -----------------------------------------------------------------------------------------------------
 
@@ -161,7 +173,7 @@ class Queries:
     ) -> tuple[list[JobId], bool]:
         within = and_(*(or_(*(_sql_number(events.c.time_stamp, c) for c in group.comparisons)) for group in timed))
         keys = list(conn.execute(select(events.c.jobid).where(within).distinct().order_by(events.c.jobid)).scalars())
-        asker = Asker(peer, self._authority.may_read_all(peer))
+        asker = self._asker(peer)
         found, hidden = [], False
         for start in range(0, len(keys), CHUNK):
             for row in conn.execute(_rows(jobs.c.jobid.in_(keys[start : start + CHUNK]))):
@@ -288,11 +300,15 @@ def _check_index(groups: Sequence[Group]) -> None:
 
 
 def _nothing(conn: Connection, groups: Sequence[Group]) -> LbError:
-    """Nothing matches: purged, when the job was asked for by its id; otherwise unknown (lb.md 4.4, 8.3)."""
+    """Nothing matches. Zombies count only when every condition is about the id (lb.md 4.4)."""
     wanted = [comparison for group in groups if group.attribute == "JOBID" for comparison in group.comparisons]
+    by_id = all(group.attribute == "JOBID" for group in groups)
     named = [JobId.parse(str(comparison.value)) for comparison in wanted if comparison.op == "EQUAL"]
-    if all(group.attribute == "JOBID" for group in groups) and zombies.among(conn, named):
+    return _unknown(conn, named if by_id else [])
+
+
+def _unknown(conn: Connection, jobids: Sequence[JobId]) -> LbError:
+    """Purged, or never heard of (lb.md 8.3)."""
+    if zombies.among(conn, jobids):
         return LbError(errno.EIDRM, "matching job already purged")
     return LbError(errno.ENOENT, "no matching jobs found")
-
-

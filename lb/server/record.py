@@ -21,6 +21,9 @@ from lb.server.schema import events_flesh, indexed, jobs, states, status_tags, u
 
 #: Keys in one `IN (…)`.
 CHUNK: Final = 500
+#: Subject names kept in memory.
+_SUBJECTS: Final = 10_000
+_subjects: Final[dict[str, str]] = {}
 
 
 class Record:
@@ -75,20 +78,25 @@ def load(conn: Connection, keys: Iterable[str]) -> dict[str, Record]:
     for start in range(0, len(wanted), CHUNK):
         # In the order of keys, so that two writers do not lock each other out.
         rows = conn.execute(
-            select(jobs, states.c.int_status).outerjoin(states, states.c.jobid == jobs.c.jobid)
+            select(jobs, states.c.int_status, states.c.seq).join(states, states.c.jobid == jobs.c.jobid)
             .where(jobs.c.jobid.in_(wanted[start : start + CHUNK])).order_by(jobs.c.jobid).with_for_update()
         ).all()
         owners = subjects(conn, {row.userid for row in rows})
         for row in rows:
             jobid, owner = JobId.parse(row.dg_jobid), owners[row.userid]
-            found[row.jobid] = Record(jobid, owner, row.nevents, decode(conn, jobid, owner, row.int_status), new=False)
+            found[row.jobid] = Record(jobid, owner, row.seq, decode(conn, jobid, owner, row.int_status), new=False)
     return found
 
 
 def subjects(conn: Connection, userids: Iterable[str]) -> dict[str, str]:
-    """The subject names of users by database key."""
-    rows = conn.execute(select(users).where(users.c.userid.in_(sorted(userids))))
-    return {row.userid: ulm.decode(row.cert_subj) for row in rows}
+    """The subject names of users by database key; a key is made of the name, so what was read once stays true."""
+    unknown = sorted(key for key in userids if key not in _subjects)
+    if unknown:
+        if len(_subjects) > _SUBJECTS:
+            _subjects.clear()
+        rows = conn.execute(select(users).where(users.c.userid.in_(unknown)))
+        _subjects.update((row.userid, ulm.decode(row.cert_subj)) for row in rows)
+    return {key: _subjects[key] for key in userids}
 
 
 def decode(conn: Connection, jobid: JobId, owner: str, stored: bytes | None) -> JobState:
@@ -161,7 +169,6 @@ def save(conn: Connection, records: Sequence[Record]) -> None:
         conn.execute(insert(states), [_state_row(record) for record in new])
     old = [record for record in records if record.changed and not record.new]
     if old:
-        conn.execute(_UPDATE_JOB, [{"key": record.key, "nevents": record.nevents} for record in old])
         conn.execute(_UPDATE_STATE, [{"key": record.key, **_state_row(record)} for record in old])
     tagged = [record for record in records if record.tags]
     if tagged:
@@ -183,10 +190,7 @@ def _save_tags(conn: Connection, records: Sequence[Record]) -> None:
 
 
 def _job_row(record: Record) -> dict[str, Any]:
-    return {
-        "jobid": record.key, "dg_jobid": str(record.jobid), "userid": schema.userid(record.owner),
-        "nevents": record.nevents,
-    }
+    return {"jobid": record.key, "dg_jobid": str(record.jobid), "userid": schema.userid(record.owner)}
 
 
 def _state_row(record: Record) -> dict[str, Any]:
@@ -208,9 +212,6 @@ def _state_row(record: Record) -> dict[str, Any]:
     }
 
 
-_UPDATE_JOB: Final = (
-    update(jobs).where(jobs.c.jobid == bindparam("key")).values(nevents=bindparam("nevents"))
-)
 _UPDATE_STATE: Final = (
     update(states).where(states.c.jobid == bindparam("key"))
     .values({column.name: bindparam(column.name) for column in states.columns if column.name != "jobid"})

@@ -1,9 +1,15 @@
 """The tables of the LB server (lb.md 12.2).
 
-They have the original's names and meaning. Where they differ: times are whole seconds since 1970 with the microseconds
-beside them; an event's host, user and sequence code stand only in its line (`events_flesh.ulm`); `events.digest` makes
-a repeated delivery recognisable; the columns `STD_*` are always there; `jpreg` lists the registrations that are still
-to be exported to Job Provenance. Texts from outside are kept as bytes: event lines hold bytes that are no UTF-8.
+They have the original's names and meaning. Where they differ:
+
+* times are whole seconds since 1970, with the microseconds beside them;
+* an event's host, user and sequence code stand only in its line (`events_flesh.ulm`); the number of a job's events is
+  `states.seq` alone;
+* `events.digest` makes a repeated delivery recognisable;
+* the columns `STD_*` are always there;
+* `jpreg` lists the registrations that are still to be exported to Job Provenance.
+
+Texts from outside are kept as bytes: event lines hold bytes that are no UTF-8.
 """
 
 import hashlib
@@ -45,7 +51,6 @@ jobs = Table(
     Column("jobid", sql.Text255, primary_key=True),
     Column("dg_jobid", sql.LongText, nullable=False),
     Column("userid", sql.Key32, nullable=False, index=True),
-    Column("nevents", Integer, nullable=False),
 )
 
 events = Table(

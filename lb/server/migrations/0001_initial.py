@@ -31,7 +31,6 @@ def _jobs_and_events() -> None:
         sa.Column("jobid", sql.Text255, primary_key=True),
         sa.Column("dg_jobid", sql.LongText, nullable=False),
         sa.Column("userid", sql.Key32, nullable=False, index=True),
-        sa.Column("nevents", sa.Integer, nullable=False),
     )
     op.create_table(
         "events",
