@@ -60,8 +60,10 @@ def test_captured_exchange_is_read_and_written_byte_for_byte(name: str, reply: R
     assert encode_reply(reply) == answer
 
 
-@given(st.lists(st.binary(max_size=60).filter(lambda line: b"\n" not in line and b"\0" not in line), max_size=5),
-       st.integers(1, 40))
+@given(
+    st.lists(st.binary(max_size=60).filter(lambda line: b"\n" not in line and b"\0" not in line), max_size=5),
+    st.integers(1, 40),
+)
 def test_any_cutting_of_the_stream_gives_the_same_messages(lines: list[bytes], step: int) -> None:
     stream = b"".join(map(encode_event, lines))
     decoder = Decoder()
@@ -90,19 +92,35 @@ def test_arbitrary_bytes_are_a_message_or_a_protocol_error(data: bytes) -> None:
         pass
 
 
-@pytest.mark.parametrize("data", [
-    b"GET / HTTP/1.1\r\n\r\n", b"             -12\n", b"            1x23\n", b"                \n",
-    b"1234567890123456x", b"%16d\n" % (MAX_BODY + 1),
-])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"             -12\n",
+        b"            1x23\n",
+        b"                \n",
+        b"1234567890123456x",
+        b"%16d\n" % (MAX_BODY + 1),
+    ],
+)
 def test_a_bad_header_is_refused(data: bytes) -> None:
     with pytest.raises(ProtocolError):
         list(Decoder().feed(data))
 
 
-@pytest.mark.parametrize("body", [
-    b"", b"6 michal", b"6 michel\n5 hello\n", b"6 michal\n9 short\n", b"6 michal\n2 longer\n", b"-1 x\n", b"6 michal\n",
-    b"99999999999999999999999999 x\n",
-])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"6 michal",
+        b"6 michel\n5 hello\n",
+        b"6 michal\n9 short\n",
+        b"6 michal\n2 longer\n",
+        b"-1 x\n",
+        b"6 michal\n",
+        b"99999999999999999999999999 x\n",
+    ],
+)
 def test_a_bad_body_is_refused(body: bytes) -> None:
     with pytest.raises(ProtocolError):
         decode_event(body)
@@ -122,16 +140,19 @@ def test_an_oversized_body_is_passed_over_and_the_next_one_is_read() -> None:
     assert decoder.idle
 
 
-@pytest.mark.parametrize(("code", "major", "minor", "final"), [
-    (0, 0, 0, True),
-    (errno.ENOMEM, 200, 0, False),
-    (errno.EPERM, 600, 0, True),
-    (IL_PROTO, 400, 0, True),
-    (1403, 400, 1403, True),
-    (errno.EEXIST, 700, errno.EEXIST, False),
-    (errno.ENOENT, 700, errno.ENOENT, True),
-    (errno.EIO, 700, errno.EIO, False),
-])
+@pytest.mark.parametrize(
+    ("code", "major", "minor", "final"),
+    [
+        (0, 0, 0, True),
+        (errno.ENOMEM, 200, 0, False),
+        (errno.EPERM, 600, 0, True),
+        (IL_PROTO, 400, 0, True),
+        (1403, 400, 1403, True),
+        (errno.EEXIST, 700, errno.EEXIST, False),
+        (errno.ENOENT, 700, errno.ENOENT, True),
+        (errno.EIO, 700, errno.EIO, False),
+    ],
+)
 def test_errors_map_as_the_original_does(code: int, major: int, minor: int, final: bool) -> None:
     reply = failure(code, "why")
     assert (reply.major, reply.minor, reply.final) == (major, minor, final)
