@@ -132,7 +132,7 @@ adapter = "local"
 slots = 2
 max_wall_clock_s = 600
 max_output_bytes = 100000000
-options = {{ PATH = "{path}" }}
+options = {{ PATH = "{path}", GLITE_LOCAL_COPY_RETRY_COUNT = "8", GLITE_LOCAL_COPY_RETRY_FIRST_WAIT = "1" }}
 
 [[computing_element]]
 id = "localhost:8443/cream-local-long"
@@ -140,7 +140,7 @@ adapter = "local"
 slots = 2
 max_wall_clock_s = 36000
 max_output_bytes = 100000000
-options = {{ PATH = "{path}" }}
+options = {{ PATH = "{path}", GLITE_LOCAL_COPY_RETRY_COUNT = "8", GLITE_LOCAL_COPY_RETRY_FIRST_WAIT = "1" }}
 """
 
 

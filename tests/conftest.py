@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import mariadb
 import pytest
+
+import mariadb
 
 
 @pytest.fixture(scope="session")
