@@ -172,12 +172,14 @@ def _unexpected(url: str, response: requests.Response) -> TransportError:
 def zeep_client(contract: Contract, url: str, session: requests.Session, *, port: str | None = None) -> Any:
     """A zeep service proxy for a port of the contract, from the WSDL in wsdl/, talking to `url` over `session`."""
     import zeep
+    import zeep.proxy
     from zeep.transports import Transport
 
     import wsdl
 
     make_transport: Any = Transport
     make_client: Any = zeep.Client
+    make_proxy: Any = zeep.proxy.ServiceProxy
     client = make_client(str(wsdl.path(contract.file.name)), transport=make_transport(session=session))
-    bound = next(each for each in contract.file.ports if each.name == contract.port(port).name)
-    return client.create_service(bound.binding, url)
+    service = client.wsdl.services[contract.file.service]
+    return make_proxy(client, service.ports[contract.port(port).name].binding, address=url)
