@@ -1,6 +1,6 @@
 """The LB web service as its clients see it (lb.md 6)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import requests
@@ -38,9 +38,14 @@ class LbClient:
         """Jobs that meet all conditions (records of the type queryConditions)."""
         return self._client.call("QueryJobs", conditions=list(conditions), flags=self._types.jobFlags(flag=list(flags)))
 
+    def query_events(self, job_conditions: Sequence[Any], event_conditions: Sequence[Any] = ()) -> Iterator[Any]:
+        """Events that meet all conditions, each a record with one member: the event under the name of its type."""
+        return self._client.stream(
+            "QueryEvents", child="events", jobConditions=list(job_conditions), eventConditions=list(event_conditions)
+        )
+
     def job_log(self, jobid: str) -> list[Any]:
-        """All events of a job, each a record with one member: the event under the name of its type."""
+        """All events of a job in the order of their arrival, records as from query_events."""
         types = self._types
         record = types.queryRecord(op="EQUAL", value1=types.queryRecValue(c=jobid))
-        condition = types.queryConditions(attr="JOBID", record=[record])
-        return list(self._client.stream("QueryEvents", child="events", jobConditions=[condition], eventConditions=[]))
+        return list(self.query_events([types.queryConditions(attr="JOBID", record=[record])]))

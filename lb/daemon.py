@@ -55,6 +55,7 @@ def running(name: str, pidfile: Path | None, *, foreground: bool) -> Iterator[No
 
 def _hold(pidfile: Path) -> int:
     """Write our number; the lock says that we live, so that a file left by a crash is no hindrance."""
+    pidfile.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(pidfile, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

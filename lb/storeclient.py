@@ -43,7 +43,7 @@ class StoreConnection:
             tls = self._tls or self._connect()
             tls.sendall(b"".join(map(storeproto.encode_event, lines)))
             return self._replies(tls, len(lines))
-        except (OSError, storeproto.ProtocolError) as error:
+        except (OSError, ValueError, OverflowError) as error:  # also a host or port that cannot be one
             self.close()
             host, port = self.address
             raise StoreError(f"no answer from the store port {host}:{port}: {error}") from error
