@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lb.model import ulm
+from lb.model.events import Event
 from lb.model.jobid import JobId
 from lb.producer import EventSpool, JobLogger, make_event
 from spool.eventfile import EventFiles
@@ -13,7 +14,7 @@ JOB = JobId.parse("https://lb.example.org:9000/abcdefghijklmnopqrstuv")
 USER = "/DC=org/DC=example/CN=Test User"
 
 
-def logged(prefix: Path) -> list[ulm.Event]:
+def logged(prefix: Path) -> list[Event]:
     files = EventFiles(prefix)
     return [ulm.parse(line) for path in files.files() for line, _ in files.lines(path, 0)]
 

@@ -1,6 +1,7 @@
 """Storing events: registration, who may log what, repeated delivery, states (lb.md 5.3, 7)."""
 
 import errno
+import threading
 from pathlib import Path
 
 import pytest
@@ -303,6 +304,35 @@ def test_two_servers_on_one_database_do_not_disturb_each_other(db_url: str) -> N
             bench.must_log([text])
     assert benches[0].count("events") == len(life(job))
     assert benches[1].status(job).state == "Done"
+
+
+def test_many_writers_and_one_collection(db_url: str) -> None:
+    """Two servers, four threads each: every child's news reaches the parent, none is lost or counted twice."""
+    benches = [Bench(db_url), Bench(db_url)]
+    parent, count = new(), 24
+    benches[0].must_log([registration(parent, jobtype="COLLECTION", nsubjobs=count, seed="s")])
+    waiting = ids.subjobs(parent, "s", count)
+    lock = threading.Lock()
+    refused: list[Reply] = []
+
+    def work(bench: Bench) -> None:
+        while True:
+            with lock:
+                child = waiting.pop() if waiting else None
+            if child is None:
+                return
+            for text in life(child)[1:]:
+                refused.extend(reply for reply in bench.log(text) if not reply.ok)
+
+    threads = [threading.Thread(target=work, args=(bench,)) for bench in benches for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert refused == []
+    status = benches[0].status(parent, flags=Flag.CHILDHIST_FAST | Flag.CHILDREN)
+    assert status.state == "Done"
+    assert status.children_hist is not None and status.children_hist[6] == count == sum(status.children_hist)
 
 
 def test_others_do_not_see_the_job(bench: Bench) -> None:
