@@ -27,10 +27,20 @@ class Encoders:
         self._scope: dict[str, Any] = {
             "escape": escape, "instant": instant, "double": double, "base64": base64, "EncodeError": EncodeError,
         }  # fmt: skip
+        self._tables = self._enumerations()
         types = {n: t for n, t in {**schemas.types, **extra}.items() if isinstance(t, ComplexType)}
         self._names = {name: f"write_{number}" for number, name in enumerate(types)}
         source = "\n".join(line for name, each in types.items() for line in self._function(name, each))
         compile_into(self._scope, source, f"<encoders of {label}>")
+
+    def _enumerations(self) -> dict[str, str]:
+        """Tables from the enumerators to their text, so that writing one is checking it; their names by type."""
+        names = {}
+        for number, (name, each) in enumerate(self._schemas.types.items()):
+            if isinstance(each, SimpleType) and each.values:
+                names[name] = f"enum_{number}"
+                self._scope[names[name]] = {value: escape(value) for value in each.values}
+        return names
 
     def of(self, type_name: str) -> Encoder:
         """The encoder of a complex type."""
@@ -39,9 +49,8 @@ class Encoders:
 
     def element(self, member: Member) -> Encoder:
         """A function that writes one value of `member` as a whole element."""
-        expression = self._element(member)  # may add a table of an enumeration to the scope
         scope = dict(self._scope)
-        compile_into(scope, f"def one(v):\n    return {expression}", f"<element {member.name}>")
+        compile_into(scope, f"def one(v):\n    return {self._element(member)}", f"<element {member.name}>")
         encoder: Encoder = scope["one"]
         return encoder
 
@@ -111,9 +120,7 @@ class Encoders:
         if isinstance(type_, ComplexType):
             return f"{self._names[type_.name]}(v)"
         if type_.values:
-            table = f"enum_{len(self._scope)}"
-            self._scope[table] = {value: escape(value) for value in type_.values}
-            return f"{table}[v]"
+            return f"{self._tables[type_.name]}[v]"
         if type_.builtin in STRINGS:
             return 'v if v.isprintable() and "&" not in v and "<" not in v and ">" not in v else escape(v)'
         if type_.builtin in INTEGERS:

@@ -134,13 +134,23 @@ class _Protocol(Soap11):  # type: ignore[misc]
     def serialize(self, ctx: Any, message: Any) -> None:
         name: str = ctx.descriptor.name if ctx.descriptor else ""
         if ctx.out_error is not None:
-            fault = self._translate(_ours(ctx.out_error), name)
+            fault = self._translate(_brief(_ours(ctx.out_error)), name)
             ctx.out_string = [envelope.fault(self._contract, fault, name)]
         else:
             ctx.out_string = self._writers[name].chunks(ctx.out_object[0])
 
     def create_out_string(self, ctx: Any, charset: str | None = None) -> None:
         """Nothing left to do: `serialize` has set the bytes."""
+
+
+LONGEST = 500
+"""Characters of a complaint about a request: it may quote from the request, which is of any size."""
+
+
+def _brief(fault: Fault) -> Fault:
+    if fault.faultcode == "Server" or len(fault.faultstring) <= LONGEST:
+        return fault
+    return Fault(fault.faultcode, fault.faultstring[:LONGEST] + "...")
 
 
 def _ours(error: Exception) -> Fault:

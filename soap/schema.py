@@ -2,7 +2,8 @@
 
 Reader for the schemas in wsdl/: sequence, choice and all (nested), element references, extension of complex
 types, anonymous types, restriction by enumeration, xsd:any, elementFormDefault. Anything else stops with a
-SchemaError rather than being left out in silence. Names are in Clark notation, "{namespace}local".
+SchemaError rather than being left out in silence; attributes (xsd:anyAttribute of JSDL) are not read. Names are in
+Clark notation, "{namespace}local".
 
 The order of members is that of the document, whatever refers forward (facts: stack.md 1).
 """

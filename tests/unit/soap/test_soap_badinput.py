@@ -100,6 +100,16 @@ FAULTS = {
                  "</jpe:RecordTag>"), "RecordTag: "),
 }  # fmt: skip
 
+@pytest.mark.parametrize("body", [
+    envelope(FEED.format("X" * 50_000, "1")), envelope(f"<jpe:{'x' * 50_000}/>"), envelope("</" + "a" * 50_000 + ">"),
+    envelope(UPLOAD.format("x" * 50_000)),
+])  # fmt: skip
+def test_complaint_is_short_whatever_it_quotes(body: bytes) -> None:
+    answer, _ = send("POST", body, {})
+    assert answer.status == 500
+    assert len(answer.body) < 2000
+
+
 HTTP: dict[str, tuple[int, str, bytes, dict[str, Any]]] = {
     "PUT": (405, "PUT", b"", {}),
     "GET without wsdl": (405, "GET", b"", {}),
