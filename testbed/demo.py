@@ -78,6 +78,7 @@ class Demo:
             jobid = self.run("glite-wms-job-submit", "-a", "--nomsg", str(self._description(name))).strip()
             self.jobs.append(Job(name, jobid))
             self.console.print(f"  {name:<9} {jobid}", highlight=False)
+            self._look()
 
     def watch(self) -> None:
         """Follow the jobs until each is over."""
@@ -118,11 +119,11 @@ class Demo:
 
     def table(self) -> Table:
         """The closing table."""
-        table = Table(title="What became of the jobs", box=box.SIMPLE_HEAD)
-        for column in ("job", "LB before purge", "after purge", "in Job Provenance", "exit code", "picture"):
+        table = Table(title="What became of the jobs", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        for column in ("job", "LB, before", "after purge", "Job Provenance", "exit code", "picture"):
             table.add_column(column, no_wrap=True)
         for job in self.jobs:
-            picture = str(job.picture.relative_to(self.grid.root)) if job.picture else ""
+            picture = job.picture.name if job.picture else ""
             table.add_row(job.name, job.before, job.after, job.archived, job.exit_code, picture)
         return table
 
@@ -219,7 +220,7 @@ def play(demo: Demo) -> None:
     say = demo.console.print
     say("[bold]2. Five jobs are submitted:[/] three slice a brain, one fails, one suits no computing element")
     demo.submit()
-    say("[bold]3. They run[/]")
+    say("[bold]3. They run until all are over[/]")
     demo.watch()
     say("[bold]4. The output sandboxes are fetched[/]")
     demo.fetch()
@@ -254,7 +255,8 @@ def command(keep: bool, directory: Path, db: str | None) -> None:
     if keep:
         console.print(KEPT.format(root=grid.root, testbed=Path(sys.executable).parent / "glite-testbed"))
     else:
-        console.print(f"\nEverything has been stopped. Pictures and logs are in {grid.root}.", highlight=False)
+        places = f"The pictures are in {grid.root / OUTPUT}, the logs in {grid.root / 'log'}."
+        console.print(f"\nEverything has been stopped. {places}", highlight=False)
 
 
 def _clear(directory: Path) -> None:
