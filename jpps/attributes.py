@@ -50,6 +50,14 @@ def now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
+def at(epoch: int) -> datetime:
+    """Return the moment; what no calendar has (old files say strange things) becomes 1970."""
+    try:
+        return datetime.fromtimestamp(epoch, UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(0, UTC)
+
+
 def text(raw: bytes | str) -> str:
     """Return `raw` as text that XML can carry.
 

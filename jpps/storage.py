@@ -31,6 +31,7 @@ PACK_ABOVE = 1024
 #: Longest file name the file system takes, less what a temporary name adds.
 MAX_NAME_BYTES = 200
 _COPY_SIZE = 1 << 20
+_REMEMBERED = 10_000
 _GZIP_MAGIC = b"\x1f\x8b"
 _PART_NAME = re.compile(r"\.[0-9a-f]{16}\.part$")
 
@@ -41,6 +42,8 @@ class Storage:
     def __init__(self, root: Path, prefix: str) -> None:
         self.root = root
         self.prefix = prefix.rstrip("/")
+        #: Directories of weeks whose own names this process has brought to disk.
+        self._on_disk: set[Path] = set()
         (root / "data").mkdir(mode=0o700, parents=True, exist_ok=True)
 
     @property
@@ -98,8 +101,15 @@ class Storage:
     def sync(self, job: Job) -> None:
         """Wait until the job's directory, its name and its file names are on disk."""
         directory = self.directory(job)
-        for level in (directory, *directory.parents[:3]):
+        for level in (directory, directory.parent):
             sync_directory(level)
+        week_directory = directory.parent
+        if week_directory not in self._on_disk:
+            for level in week_directory.parents[:2]:
+                sync_directory(level)
+            if len(self._on_disk) >= _REMEMBERED:
+                self._on_disk.clear()
+            self._on_disk.add(week_directory)
 
     @contextmanager
     def receive(self, job: Job, filename: str) -> Iterator["Arrival"]:
@@ -139,7 +149,7 @@ class Storage:
             # Equally long forms could not be told apart by their size (see open_plain).
             if arrival.file.tell() >= stat.st_size:
                 return False
-            arrival.flush()
+            arrival.file.flush()
             os.utime(arrival.file.fileno(), ns=(stat.st_atime_ns, stat.st_mtime_ns))
             arrival.publish()
         return True
@@ -152,6 +162,7 @@ class Arrival:
         self.file = file
         self.size = 0
         self._digest = hashlib.sha256()
+        self._on_disk = False
         self._part = part
         self._target = target
 
@@ -164,15 +175,18 @@ class Arrival:
         self.file.write(chunk)
         self._digest.update(chunk)
         self.size += len(chunk)
+        self._on_disk = False
 
     def flush(self) -> None:
         """Wait until the content is on disk; long, so done before the job is locked."""
         self.file.flush()
         sync(self.file.fileno())
+        self._on_disk = True
 
     def publish(self) -> None:
         """Put the content on disk and into place. The caller holds the job's lock."""
-        self.flush()
+        if not self._on_disk:
+            self.flush()
         os.rename(self._part, self._target)
         sync_directory(self._target.parent)
 

@@ -1,5 +1,6 @@
 """ClassAd texts, such as job descriptions (jp.md 2.7): namespace http://jdl."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -9,6 +10,10 @@ from jpps.attributes import JDL_NAMESPACE, text
 from jpps.plugins.interface import FileValue, StoredFile, UnreadableFile
 
 URI = "urn:org.glite.jp.primary:classad"
+#: Operators in one text. The engine walks chains of them by recursion and ends the process in chains of 50,000.
+MAX_OPERATORS = 20_000
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_OPERATOR = re.compile(r"[-+*/%<>!&|^~?.]")
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -34,6 +39,8 @@ class ClassAdHandle:
 
     def __init__(self, source: str, time: datetime) -> None:
         bare = source.strip()
+        if len(_OPERATOR.findall(_STRING.sub("", bare))) > MAX_OPERATORS:
+            raise UnreadableFile(f"more than {MAX_OPERATORS} operators in a ClassAd")
         try:
             self._ad = classad2.ClassAd(bare if bare.startswith("[") else f"[ {bare} ]")
         except classad2.ClassAdException as error:

@@ -6,10 +6,11 @@ its commit hook wants recorded as tags it returns, and the server records it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from jpps.attributes import at
 from jpps.storage import open_plain
 
 #: The largest content, in bytes, that is taken to pieces. Dumps are below 5 MB in all but rare cases (jp.md 9).
@@ -48,7 +49,7 @@ class StoredFile:
     @property
     def modified(self) -> datetime:
         """When the file was written."""
-        return datetime.fromtimestamp(int(self.path.stat().st_mtime), UTC)
+        return at(int(self.path.stat().st_mtime))
 
     def read(self) -> bytes:
         """Return the content, uncompressed. Raises UnreadableFile, OSError."""

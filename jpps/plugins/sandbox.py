@@ -3,9 +3,9 @@
 import io
 import tarfile
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
-from jpps.attributes import ISB_CONTENT_NAMESPACE, ISB_NAMESPACE, namespace, text
+from jpps.attributes import ISB_CONTENT_NAMESPACE, ISB_NAMESPACE, at, namespace, text
 from jpps.plugins.interface import FileValue, StoredFile, UnknownAttribute, UnreadableFile
 
 URI = "urn:org.glite.jp.primary:isb"
@@ -35,7 +35,7 @@ class SandboxHandle:
         try:
             self._archive = tarfile.open(fileobj=io.BytesIO(data), mode="r:")  # noqa: SIM115  (only memory)
             self._members = [member for member in self._archive.getmembers() if member.isreg()]
-        except tarfile.TarError as error:
+        except (tarfile.TarError, ValueError, OverflowError, EOFError) as error:
             raise UnreadableFile("not a tar archive") from error
 
     def attr(self, name: str) -> Sequence[FileValue]:
@@ -54,7 +54,4 @@ class SandboxHandle:
 
 
 def _time(member: tarfile.TarInfo) -> datetime:
-    try:
-        return datetime.fromtimestamp(int(member.mtime), UTC)
-    except (ValueError, OverflowError, OSError):
-        return datetime.fromtimestamp(0, UTC)
+    return at(int(member.mtime))

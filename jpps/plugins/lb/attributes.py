@@ -80,12 +80,13 @@ def _job_type(digest: Digest) -> Told | None:
 
 
 def _children(digest: Digest) -> Told | None:
-    return _updated("\n" + texts.lines("jobId", map(str, digest.children)) if digest.children else None, digest)
+    children = digest.children
+    return _updated("\n" + texts.lines("jobId", map(str, children)) if children else None, digest)
 
 
 def _children_histogram(digest: Digest) -> Told | None:
     counts = digest.status.children_hist
-    if not digest.children or counts is None:
+    if not digest.status.children_num or counts is None:
         return None
     return _updated(texts.by_state({state: str(n) for state, n in zip(STATES, counts, strict=False)}), digest)
 

@@ -10,6 +10,9 @@ from lb.model.jobid import JobId, subjobs
 from lb.model.status import Status
 from lb.model.times import Timestamp
 
+#: The number of subjobs is a claim of the user who registered the job, and each costs memory.
+MAX_CHILDREN = 100_000
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -24,14 +27,19 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """A dump, digested. `registrations`: the RegJob events; `children`: ids of the subjobs."""
+    """A dump, digested. `registrations`: the RegJob events."""
 
     events: Sequence[Event]
     registrations: Sequence[Event]
     status: Status
     updated: Timestamp
     history: Sequence[Entry]
-    children: Sequence[JobId]
+
+    @property
+    def children(self) -> list[JobId]:
+        """The ids of the subjobs; none when there are more than anybody can have meant."""
+        count = self.status.children_num
+        return subjobs(self.registrations[0].jobid, self.status.seed, count) if 0 < count <= MAX_CHILDREN else []
 
     @property
     def final(self) -> Entry:
@@ -58,9 +66,7 @@ def digest(events: Sequence[Event]) -> Digest:
     status, history = _run(first.jobid, first.user, events)
     if not history or status.lastUpdateTime is None:
         raise UnreadableFile("the events yield no status")
-    count = max(0, status.children_num)
-    children = subjobs(first.jobid, status.seed, count) if count else []
-    return Digest(events, registrations, status, status.lastUpdateTime, history, children)
+    return Digest(events, registrations, status, status.lastUpdateTime, history)
 
 
 def _run(jobid: JobId, owner: str, events: Sequence[Event]) -> tuple[Status, list[Entry]]:

@@ -1,9 +1,8 @@
 """The plug-in for LB dumps."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
-from jpps.attributes import LB_JDL_NAMESPACE, LB_NAMESPACE, LBTAG_NAMESPACE, text
+from jpps.attributes import LB_JDL_NAMESPACE, LB_NAMESPACE, LBTAG_NAMESPACE, at, text
 from jpps.plugins.classad import ClassAdHandle, ClassAdPlugin
 from jpps.plugins.interface import FileValue, StoredFile, UnknownAttribute, UnreadableFile
 from jpps.plugins.lb import attributes, dump
@@ -79,4 +78,4 @@ class LbHandle:
 
 
 def _value(content: str, time: Timestamp) -> FileValue:
-    return FileValue(text(content), datetime.fromtimestamp(time[0], UTC))
+    return FileValue(text(content), at(time[0]))

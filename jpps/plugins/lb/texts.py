@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import lru_cache
 
-from jpps.attributes import LB_NAMESPACE
+from jpps.attributes import LB_NAMESPACE, at
 from jpps.plugins.lb.digest import Entry
 from lb.model.status import STATE_CODES, STATES
 from lb.model.times import Timestamp
@@ -30,7 +29,7 @@ def moment(time: Timestamp) -> str:
 @lru_cache(maxsize=1024)
 def seconds(epoch: int) -> str:
     """`YYYY-MM-DDThh:mm:ss`."""
-    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{at(epoch):%Y-%m-%dT%H:%M:%S}"
 
 
 def lines(element: str, texts: Iterable[str]) -> str:
