@@ -25,7 +25,7 @@ PORTS: tuple[tuple[str, str, str | None, type], ...] = (
     ("Index Server", "JobProvenanceIS", None, IndexServer),
     ("Logging and Bookkeeping", "LB", None, LoggingAndBookkeeping),
     ("WMProxy", "WMProxy", None, WmProxyService),
-    ("Delegation 1", "WMProxy-gridsite-delegation-1.0.0", None, Delegation1),
+    ("Delegation 1", "delegation-1.1.0", None, Delegation1),
     ("Delegation 2", "WMProxy-gridsite-delegation-2.0.0", None, Delegation2),
 )
 

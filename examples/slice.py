@@ -35,7 +35,7 @@ def picture_size(axis: str, voxels: tuple[int, int], zooms: tuple[float, ...]) -
 
 def main() -> None:
     axis, target = sys.argv[1], Path(sys.argv[2])
-    scan = nibabel.load(VOLUME)
+    scan = nibabel.Nifti1Image.from_filename(VOLUME)
     volume = scan.dataobj[..., 0]
     plane = middle_slice(volume, axis)
     picture = Image.fromarray(numpy.ascontiguousarray(plane))
