@@ -27,7 +27,7 @@ def middle_slice(volume: numpy.ndarray, axis: str) -> numpy.ndarray:
     return numpy.rot90(grey.astype(numpy.uint8))
 
 
-def picture_size(axis: str, voxels: tuple[int, int], zooms: tuple[float, ...]) -> tuple[int, int]:
+def picture_size(axis: str, voxels: tuple[int, int], zooms: numpy.ndarray) -> tuple[int, int]:
     """Width and height in pixels, so that a millimetre is as long in both directions."""
     across, up = (zoom for name, zoom in zip("xyz", zooms, strict=False) if name != axis)
     return round(voxels[0] * across * ZOOM), round(voxels[1] * up * ZOOM)
@@ -39,7 +39,7 @@ def main() -> None:
     volume = scan.dataobj[..., 0]
     plane = middle_slice(volume, axis)
     picture = Image.fromarray(numpy.ascontiguousarray(plane))
-    size = picture_size(axis, picture.size, scan.header.get_zooms())
+    size = picture_size(axis, picture.size, scan.header["pixdim"][1:4])
     picture.resize(size, Image.Resampling.BICUBIC).save(target)
     print(f"{VOLUME.name} {'x'.join(map(str, volume.shape))}: slice across {axis} -> {target}")
 

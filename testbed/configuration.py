@@ -23,7 +23,7 @@ AUTHZ = """\
 # Who may do what at this LB server (lb.md 11.1). The services of this grid log for the users they serve.
 resource "LB" {{
     action "LOG_WMS_EVENTS"     {{ rule permit {{ subject = "{host}" }} }}
-    action "LOG_CE_EVENTS"      {{ rule permit {{ subject = "{host}" }} rule permit {{ subject = ".*" }} }}
+    action "LOG_CE_EVENTS"      {{ rule permit {{ subject = "{host}" }} }}
     action "LOG_GENERAL_EVENTS" {{ rule permit {{ subject = ".*" }} }}
     action "REGISTER_JOBS"      {{ rule permit {{ subject = ".*" }} }}
     action "READ_ALL"           {{ rule permit {{ subject = "{host}" }} }}
