@@ -89,7 +89,8 @@ def test_colon_tags_are_found_without_reading_every_dump(monkeypatch: pytest.Mon
 
 _VALUE = re.compile(rb'([A-Z._]+)=("(?:[^"\\]|\\.)*"|\S+)')
 _ODD = [b'""', b'"-1"', b'"99999999999999"', b'"\xff\xfe"', b'"(nil)"', b'"DAG"', b'"CREAM"', b'"https://a/b"',
-        b'"\\n"', b"99991231235999.999999", b'"Done"', b'"Cancel"', b'"ReallyRunning"', b'"RegJob"', b'"Clear"', b'"Match"']
+        b'"\\n"', b"99991231235999.999999", b'"Done"', b'"Cancel"', b'"ReallyRunning"',
+        b'"RegJob"', b'"Clear"', b'"Match"']
 
 
 def disturbed(seed: int) -> bytes:
