@@ -49,14 +49,14 @@ class Client:
         self._operations = contract.port(port).operations
         self._writers: dict[str, Writer] = {}
 
-    def call(self, operation: str, **arguments: Any) -> Any:
+    def call(self, operation: str, /, **arguments: Any) -> Any:
         """Call an operation with its children by keyword; the record of the response."""
         known = self._operation(operation)
         with self._post(known, arguments) as response:
             wrapper = self._response(known, response)
             return self._decoded(known.output.type_name, wrapper)
 
-    def stream(self, operation: str, child: str, **arguments: Any) -> Iterator[Any]:
+    def stream(self, operation: str, /, child: str, **arguments: Any) -> Iterator[Any]:
         """Call an operation and yield the values of one repeated child of the response, one by one.
 
         The other children are skipped. Nothing is sent before the first value is asked for. When the answer breaks
