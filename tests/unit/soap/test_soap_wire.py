@@ -49,6 +49,11 @@ def payload(path: Path) -> bytes:
     return data.partition(b"\r\n\r\n")[2] or data.partition(b"\n\n")[2]
 
 
+def is_answered(entry: Any) -> bool:
+    """A SOAP 1.1 answer that is no fault: the original answered SOAP 1.2 in kind, and died of one request."""
+    return not entry["fault"] and entry["name"] != "is-fault-soap12" and payload(WIRE / f"{entry['name']}.http") != b""
+
+
 def tree(element: etree._Element) -> Any:
     """What an element says: its name, its text or its children, xsi:type; prefixes do not matter."""
     children = [tree(child) for child in element]
@@ -99,12 +104,10 @@ def test_request_to_the_original(entry: dict[str, Any]) -> None:
 
 
 @needs_shared
-@pytest.mark.parametrize("entry", [each for each in entries("answer") if not each.values[0]["fault"]])
+@pytest.mark.parametrize("entry", [each for each in entries("answer") if is_answered(each.values[0])])
 def test_answer_of_the_original(entry: dict[str, Any]) -> None:
     known = contract_of(entry)
     raw = payload(WIRE / f"{entry['name']}.http")
-    if entry["name"] == "is-fault-soap12" or not raw:
-        pytest.skip("SOAP 1.2, or no answer at all")
     answer = body_of(xml.parse(raw))
     Validator(known).check(answer)
     assert tree(again(known, answer)) == tree(answer)
