@@ -11,7 +11,7 @@ from soap.faults import Fault
 from ui.frame import EXIT_FAILED, UiError, common_options, describe, jobids_of, print_json, run
 from ui.settings import Settings
 from ui.status import Archived, JobPurged, describe_state, fetch, fetch_archived
-from ui.words import attributes, title
+from ui.words import attributes, date_text, title
 
 HEADER = "======================= glite-wms-job-status Success ====================="
 RULE = "=" * len(HEADER)
@@ -113,7 +113,7 @@ def _summary(status: Any) -> Iterator[tuple[str, str]]:
         yield "Destination:", status.destination
     for item in status.stateEnterTimes:
         if item.state == "SUBMITTED" and item.time.timestamp() > 0:
-            yield "Submitted:", item.time.strftime("%a %b %e %H:%M:%S %Y UTC")
+            yield "Submitted:", date_text(item.time)
     if status.parentJob:
         yield "Parent Job:", status.parentJob
 

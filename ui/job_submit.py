@@ -1,5 +1,6 @@
 """glite-wms-job-submit: register a job, send its input sandbox, start it (wms.md 6.2, 6.4, 6.6)."""
 
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -31,6 +32,8 @@ Examples:
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Append the job identifier to this file.")
 @click.option("-c", "--config", type=click.Path(path_type=Path, exists=True), help="Configuration file.")
 @click.option("--vo", help="Your virtual organisation.")
+@click.option("-v", "--valid", metavar="hh:mm", help="Give the job up if it is not matched within this time.")
+@click.option("--to", "until", metavar="[MM:DD:]hh:mm[:[CC]YY]", help="Give the job up if not matched until then.")
 @click.option("--nomsg", is_flag=True, help="Print the job identifier and nothing else.")
 @click.option("--register-only", is_flag=True, help="Register the job, do not start it.")
 @click.option("--transfer-files", is_flag=True, help="With --register-only: send the input sandbox as well.")
@@ -40,8 +43,8 @@ Examples:
 @click.argument("jdl_file", metavar="[JDL]", type=click.Path(path_type=Path), required=False)
 def command(
     autm_delegation: bool, delegationid: str | None, endpoint: str | None, resource: str | None, output: Path | None,
-    config: Path | None, vo: str | None, nomsg: bool, register_only: bool, transfer_files: bool, start_id: str | None,
-    as_json: bool, pretty_print: bool, jdl_file: Path | None,
+    config: Path | None, vo: str | None, valid: str | None, until: str | None, nomsg: bool, register_only: bool,
+    transfer_files: bool, start_id: str | None, as_json: bool, pretty_print: bool, jdl_file: Path | None,
 ) -> int:
     """Submit the job that the file JDL describes."""
     settings = Settings(endpoint, config, vo)
@@ -54,7 +57,10 @@ def command(
         raise click.UsageError("name the file with the job description")
     if transfer_files and not register_only:
         raise click.UsageError("--transfer-files goes with --register-only")
+    expiry = expiry_time(valid, until, datetime.now().astimezone())
     jdl = read_jdl(jdl_file, settings, resource)
+    if expiry is not None:
+        jdl.set("ExpiryTime", expiry)
     delegation = delegation_id(server, autm_delegation, delegationid)
     files = local_files(jdl, jdl_file)
     if files or register_only:
@@ -99,6 +105,31 @@ def _complete(jdl: Jdl, settings: Settings, resource: str | None) -> None:
         jdl, requirements=defaults.expression("Requirements") or DEFAULT_REQUIREMENTS,
         rank=defaults.expression("Rank") or DEFAULT_RANK,
     )
+
+
+def expiry_time(valid: str | None, until: str | None, now: datetime) -> int | None:
+    """ExpiryTime, in epoch seconds, of the options --valid and --to (wms.md 6.2); None without them."""
+    if valid and until:
+        raise click.UsageError("--valid does not go with --to")
+    try:
+        if valid:
+            hours, minutes = map(int, valid.split(":"))
+            return int((now + timedelta(hours=hours, minutes=minutes)).timestamp())
+        return int(_moment(until, now).timestamp()) if until else None
+    except ValueError:
+        raise click.UsageError("write times as --valid hh:mm or --to [MM:DD:]hh:mm[:[CC]YY]") from None
+
+
+def _moment(text: str, now: datetime) -> datetime:
+    """hh:mm today or tomorrow, or on the date given with it."""
+    parts = [int(part) for part in text.split(":")]
+    if len(parts) == 2:
+        moment = now.replace(hour=parts[0], minute=parts[1], second=0, microsecond=0)
+        return moment if moment > now else moment + timedelta(days=1)
+    month, day, hour, minute, *rest = parts
+    year = rest[0] if rest else now.year
+    return now.replace(year=year if year > 99 else 2000 + year, month=month, day=day, hour=hour, minute=minute,
+                       second=0, microsecond=0)
 
 
 def local_files(jdl: Jdl, path: Path) -> list[LocalFile]:

@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
+
+#: Attributes that only jobs of these kinds have; a status holds them all, as zeros (lb.md 3.3).
+OTHER_KINDS = ("pbs", "condor", "cream", "vm")
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -18,15 +21,20 @@ def value_text(value: Any) -> str:
     if isinstance(value, bool):
         return "1" if value else "0"
     if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M:%S UTC")
+        return date_text(value)
     if isinstance(value, list | tuple):
         return ", ".join(value_text(item) for item in value)
     members = members_of(value)
     if not members:
         return str(value)
     if set(members) == {"tvSec", "tvUsec"}:
-        return f"{value.tvSec}.{value.tvUsec:06}"
+        return date_text(datetime.fromtimestamp(value.tvSec, UTC))
     return " ".join(value_text(getattr(value, name)) for name in members if getattr(value, name) is not None)
+
+
+def date_text(moment: datetime) -> str:
+    """A time as the original prints it (asctime), always UTC."""
+    return moment.strftime("%a %b %e %H:%M:%S %Y UTC")
 
 
 def members_of(record: Any) -> tuple[str, ...]:
@@ -35,8 +43,9 @@ def members_of(record: Any) -> tuple[str, ...]:
 
 
 def attributes(record: Any, skip: tuple[str, ...] = ("state",)) -> Iterator[tuple[str, str]]:
-    """(name, text) of every member that has a value."""
+    """(name, text) of every member that has a value; counters of other kinds of jobs count as values when not zero."""
     for name in members_of(record):
         value = getattr(record, name)
-        if name not in skip and value is not None and value != []:
-            yield name, value_text(value)
+        if name in skip or value is None or value in ([], "") or (not value and name.startswith(OTHER_KINDS)):
+            continue
+        yield name, value_text(value)

@@ -24,7 +24,7 @@ def test_values_of_records_are_flattened() -> None:
     types = load("JobProvenancePS").types
     file = types.jppsFile(class_="urn:x", url="https://h/x")
     assert dict(attributes(file)) == {"class_": "urn:x", "url": "https://h/x"}
-    assert value_text([True, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)]) == "1, 2026-01-02 03:04:05 UTC"
+    assert value_text([True, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)]) == "1, Fri Jan  2 03:04:05 2026 UTC"
 
 
 @pytest.mark.parametrize(("state", "code", "exit_code", "words"), [
