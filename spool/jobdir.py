@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from spool.files import sync, sync_directory
+from spool.files import sync_directory, write_durably
 
 DIRECTORIES = ("tmp", "new", "old")
 
@@ -35,17 +35,22 @@ class JobDir:
 
     def deliver(self, data: bytes, tag: str = "") -> str:
         """Put a request into the queue and return its name; it is on disk when the call returns."""
+        name = self.prepare(data, tag)
+        self.publish(name)
+        return name
+
+    def prepare(self, data: bytes, tag: str = "") -> str:
+        """The first half of `deliver`: the request is on disk, and no reader sees it. Returns its name."""
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
         # The random part keeps two processes apart that deliver in the same microsecond.
         name = "_".join(filter(None, (stamp, str(threading.get_native_id()), secrets.token_hex(4), tag)))
-        temporary = self.root / "tmp" / name
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o660), "wb") as file:
-            file.write(data)
-            file.flush()
-            sync(file.fileno())
-        os.rename(temporary, self.root / "new" / name)
-        sync_directory(self.root / "new")
+        write_durably(self.root / "tmp" / name, data, 0o660)
         return name
+
+    def publish(self, name: str) -> None:
+        """The second half of `deliver`. Raises FileNotFoundError when the request is not, or no more, in `tmp`."""
+        os.rename(self.root / "tmp" / name, self.root / "new" / name)
+        sync_directory(self.root / "new")
 
     def take(self) -> list[Entry]:
         """Take all new requests, oldest first."""

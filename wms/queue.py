@@ -156,6 +156,14 @@ class Queue:
         """Put a job into the queue; durable when this returns the request's name."""
         return self._jobdir.deliver(submit_text(jdl).encode())
 
+    def prepare(self, jdl: Jdl) -> str:
+        """Put a job on disk in `tmp`, for `publish`; durable when this returns the request's name."""
+        return self._jobdir.prepare(submit_text(jdl).encode())
+
+    def publish(self, name: str) -> None:
+        """Put what was prepared into the queue. Raises FileNotFoundError when that has been done already."""
+        self._jobdir.publish(name)
+
     def cancel(self, jobid: str, seqcode: str) -> str:
         """Put the wish to cancel a job into the queue."""
         return self._jobdir.deliver(cancel_text(jobid, seqcode).encode())

@@ -12,16 +12,14 @@ it comes, so it sorts before everything the workload manager logs meanwhile.
 from __future__ import annotations
 
 import json
-import os
-import secrets
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-from spool.files import sync_directory, write_durably
+from spool.files import write_durably
 from wms.jdl import Jdl
 from wms.jobdirectory import JobDirectory
-from wms.queue import Queue, submit_text
+from wms.queue import Queue
 
 MARKER = ".handedover"
 
@@ -43,9 +41,7 @@ class Handover:
 
     def prepare(self, directory: JobDirectory, jdl: Jdl, seqcode: str) -> Pending:
         """Steps 1 and 2: from here on the job will be handed over."""
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
-        pending = Pending(f"{stamp}_{os.getpid()}_{secrets.token_hex(4)}", seqcode, jdl.text())
-        write_durably(self._path("tmp", pending), submit_text(jdl).encode(), 0o660)
+        pending = Pending(self.queue.prepare(jdl), seqcode, jdl.text())
         write_durably(directory.path / MARKER, json.dumps(asdict(pending)).encode())
         return pending
 
@@ -58,11 +54,8 @@ class Handover:
 
     def deliver(self, pending: Pending) -> None:
         """Step 3; harmless when it has been done already."""
-        try:
-            os.rename(self._path("tmp", pending), self._path("new", pending))
-        except FileNotFoundError:
-            return
-        sync_directory(self.queue.root / "new")
+        with suppress(FileNotFoundError):
+            self.queue.publish(pending.name)
 
     def close(self, directory: JobDirectory, pending: Pending) -> None:
         """Step 4 but for the event."""
@@ -73,7 +66,4 @@ class Handover:
     def cancel(self, jobid: str, seqcode: str) -> None:
         """Put the wish to cancel a job into the queue; durable when this returns."""
         self.queue.cancel(jobid, seqcode)
-
-    def _path(self, directory: str, pending: Pending) -> Path:
-        return self.queue.root / directory / pending.name
 

@@ -80,6 +80,16 @@ def test_jobdir_keeps_the_order_and_remembers_the_unfinished(tmp_path: Path) -> 
     assert [entry.data for entry in JobDir(tmp_path).pending()] == [b"1", b"3"]
 
 
+def test_jobdir_delivers_in_two_halves(tmp_path: Path) -> None:
+    queue = JobDir(tmp_path)
+    name = queue.prepare(b"1")
+    assert queue.take() == [] and (tmp_path / "tmp" / name).stat().st_mode & 0o777 == 0o660
+    queue.publish(name)
+    assert [entry.name for entry in queue.take()] == [name]
+    with pytest.raises(FileNotFoundError):
+        queue.publish(name)
+
+
 def test_event_files_are_delivered_from_the_committed_offset(tmp_path: Path) -> None:
     files = EventFiles(tmp_path / "dglogd.log")
     files.append("u", b"one")
