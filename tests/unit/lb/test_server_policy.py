@@ -9,6 +9,7 @@ from lb.server.authority import Authority, person, same_person
 from lb.server.policy import Action, PolicyError, PolicyFile
 from lbbench import HOST_DN, OTHER_DN, USER_DN, peer
 
+EXAMPLE_FILE = Path(__file__).parents[3] / "etc/glite-lb-authz.conf"
 EXAMPLE = """
 # who may do what
 resource "LB" {
@@ -72,6 +73,14 @@ def test_mistakes_are_named_with_their_line(text: str, says: str) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match="cannot be read"):
         PolicyFile.load(tmp_path / "none")
+
+
+@pytest.mark.parametrize("mark", ["", "# "])
+def test_the_example_file_can_be_used(mark: str) -> None:
+    """As it is, and with the rules that stand in comments."""
+    policy = PolicyFile.parse(EXAMPLE_FILE.read_text().replace(f"        {mark}rule permit", "        rule permit"))
+    assert set(policy.rules) == set(Action)
+    assert policy.permits(Action.REGISTER_JOBS, peer()) and not policy.permits(Action.READ_ALL, peer())
 
 
 # ---- put together ---------------------------------------------------------------------------------------------------
