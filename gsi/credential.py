@@ -76,6 +76,16 @@ class Credential:
             return cls.load_pair(globus / "usercert.pem", globus / "userkey.pem")
         raise CredentialError("no credential found: make a proxy (grid-proxy-init) or set X509_USER_PROXY to one")
 
+    @classmethod
+    def given(cls, certificate_file: Path | None, key_file: Path | None = None) -> Self:
+        """The credential that options name: two files, or one that holds all; what `find` finds when there is none.
+
+        Raises CredentialError.
+        """
+        if certificate_file is None:
+            return cls.find()
+        return cls.load(certificate_file) if key_file is None else cls.load_pair(certificate_file, key_file)
+
     @property
     def dn(self) -> str:
         """Slash form of the end entity's subject: for a proxy that of the user who stands behind it."""

@@ -3,7 +3,6 @@
 import logging
 import os
 import socket
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,10 +17,11 @@ import sql
 from gsi.authz import PeerList
 from gsi.credential import Credential, ca_directory
 from gsi.errors import GsiError
+from httpg import daemon
 from httpg.client import session
 from httpg.server import Listener, Server
 from httpg.wsgi import HttpProtocol
-from jpis import config, daemon, feedloop, feeds, localfeed, schema, service
+from jpis import config, feedloop, feeds, localfeed, schema, service
 from jpis.config import Configuration
 from jpis.errors import IndexServerError
 from jpis.policy import IndexPolicy
@@ -73,9 +73,7 @@ class Options:
 
     def credential(self) -> Credential:
         """Read the server's credential, anew each time: it may have been renewed. Raises GsiError."""
-        if self.cert is not None:
-            return Credential.load_pair(self.cert, self.key or self.cert)
-        return Credential.find()
+        return Credential.given(self.cert, self.key)
 
     def policy(self, own_dn: str) -> IndexPolicy:
         """Return the policy; this server itself is always on both lists."""
@@ -83,28 +81,26 @@ class Options:
 
 
 @click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("-x", "--config", type=click.Path(path_type=Path), required=True, help="Configuration file (XML).")
+@click.option("-x", "--config", type=daemon.PATH, required=True, help="Configuration file (XML).")
 @click.option("-m", "--mysql", "--database", "database", metavar="URL", envvar="GLITE_JPIS_DB",
               help="Database: sqlite:////path, mysql://user:password@host/name or user/password@host:name.")
 @click.option("-p", "--port", type=click.IntRange(0, 65535), default=PORT, show_default=True, help="Port to listen on.")
 @click.option("--listen", default="", metavar="ADDRESS", help="Address to listen on, instead of all.")
 @click.option("--endpoint", metavar="URL", help="How Primary Storages reach this server; https://HOST:PORT by default.")
 @click.option("-n", "--noauth", "--no-auth", "open_to_all", is_flag=True, help="Show everybody the jobs of all users.")
-@click.option("-c", "--cert", type=click.Path(path_type=Path), help="Server certificate.")
-@click.option("-k", "--key", type=click.Path(path_type=Path), help="Server key.")
-@click.option("-C", "--ca-dir", type=click.Path(path_type=Path), help="Directory of trusted CAs.")
-@click.option("--peers", type=click.Path(path_type=Path),
+@daemon.credential_options()
+@click.option("--peers", type=daemon.PATH,
               help="Who may feed: file with one DN a line. This server's own DN always may.")
-@click.option("--admins", type=click.Path(path_type=Path), help="Who may add and delete feeds: a file like --peers.")
+@click.option("--admins", type=daemon.PATH, help="Who may add and delete feeds: a file like --peers.")
 @click.option("-s", "--slaves", "workers", type=click.IntRange(1, 1000), help="Server processes; feeds + 1 by default.")
 @click.option("-D", "--delete-db", is_flag=True, help="Forget all jobs and feeds first.")
 @click.option("-F", "--force-feed", is_flag=True, help="Forget all feeds and ask for those of the configuration.")
-@click.option("-f", "--feeding", type=click.Path(path_type=Path), help="Load jobs from this text file and exit.")
+@click.option("-f", "--feeding", type=daemon.PATH, help="Load jobs from this text file and exit.")
 @click.option("-q", "--query-type", type=click.Choice(["hist", "cont", "both"]), hidden=True,
               help="Accepted without effect, as ever.")
 @click.option("-d", "--debug", "foreground", is_flag=True, help="Stay in the foreground, log to the terminal.")
-@click.option("-i", "--pidfile", type=click.Path(path_type=Path), help="File for the process id.")
-@click.option("-o", "--logfile", type=click.Path(path_type=Path), help="Log file, when not in the foreground.")
+@click.option("-i", "--pidfile", type=daemon.PATH, help="File for the process id.")
+@click.option("-o", "--logfile", type=daemon.PATH, help="Log file, when not in the foreground.")
 def command(
     config: Path, database: str | None, port: int, listen: str, endpoint: str | None, open_to_all: bool,
     cert: Path | None, key: Path | None, ca_dir: Path | None, peers: Path | None, admins: Path | None,
@@ -118,7 +114,7 @@ def command(
         ca_dir=ca_dir or ca_directory(os.environ), peers=peers, admins=admins, open_to_all=open_to_all,
         workers=workers,
     )
-    _log_to_stderr()
+    daemon.log_to_stderr()
     os.umask(0o077)  # what is indexed is not for every user of this machine
     try:
         configuration = _load_configuration(options)
@@ -128,9 +124,10 @@ def command(
             return
         _serve(options, configuration, foreground, pidfile, logfile)
     except START_ERRORS as error:
-        _refuse(str(error))
+        daemon.refuse(NAME, error)
     except SQLAlchemyError as error:
-        _refuse(f"the database {_without_password(options.database)} cannot be used: {getattr(error, 'orig', error)}")
+        where = _without_password(options.database)
+        daemon.refuse(NAME, f"the database {where} cannot be used: {getattr(error, 'orig', error)}")
 
 
 def _serve(
@@ -138,21 +135,10 @@ def _serve(
 ) -> None:
     server = _server(options, configuration)
     server.bind()
-    if not foreground:
-        pidfile = pidfile or daemon.default_path("/var/run", f"{NAME}.pid")
-    if pidfile is not None:
-        pidfile = pidfile.absolute()
-        daemon.check_pid_file(pidfile)
-    if not foreground:
-        daemon.detach((logfile or daemon.default_path("/var/log", f"{NAME}.log")).absolute())
-    if pidfile is not None:
-        daemon.write_pid_file(pidfile)
-    try:
+    with daemon.Daemon.of(NAME, foreground=foreground, pidfile=pidfile, logfile=logfile) as process:
+        process.detach()
         log.info("serving %s, %d attributes", options.endpoint, len(configuration.attributes))
         server.run()
-    finally:
-        if pidfile is not None:
-            pidfile.unlink(missing_ok=True)
 
 
 def _load_configuration(options: Options) -> Configuration:
@@ -216,25 +202,12 @@ def _feed_locally(options: Options, configuration: Configuration, path: Path) ->
 
 
 def _default_database() -> str:
-    return f"sqlite:///{daemon.default_path('/var/lib/glite', 'jpis.db').absolute()}"
-
-
-def _log_to_stderr() -> None:
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
-    )
-    for talkative in ("alembic", "spyne"):
-        logging.getLogger(talkative).setLevel(logging.WARNING)
+    return f"sqlite:///{daemon.default_path('/var/lib/glite', 'jpis.db')}"
 
 
 def _without_password(url: str) -> str:
     parsed: Any = sql.engines.parse_url(url)
     return str(parsed.render_as_string(hide_password=True))
-
-
-def _refuse(text: str) -> None:
-    click.echo(f"{NAME}: {text}", err=True)
-    sys.exit(1)
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,8 +12,9 @@ from sqlalchemy.exc import SQLAlchemyError
 import sql
 from gsi.credential import ca_directory
 from gsi.errors import GsiError
+from httpg import daemon
 from httpg.server import StartUpError
-from jpps import daemon, feeds, server, uploads
+from jpps import feeds, server, uploads
 from jpps.plugins import registry
 from jpps.server import Settings
 
@@ -76,9 +76,7 @@ class BackEnd(click.ParamType[tuple[str, str]]):
               help="How long a feed lives without being refreshed.")
 @click.option("--max-file-size", type=click.IntRange(1), default=uploads.DEFAULT_MAX_FILE, show_default=True,
               metavar="BYTES", help="Largest file to take.")
-@click.option("-c", "--cert", type=daemon.PATH, help="Server certificate.")
-@click.option("-k", "--key", type=daemon.PATH, help="Server key.")
-@click.option("-C", "--ca-dir", type=daemon.PATH, help="Directory of trusted CAs.")
+@daemon.credential_options()
 @click.option("-d", "--debug", "foreground", is_flag=True, help="Stay in the foreground, log to the terminal.")
 @click.option("-i", "--pidfile", type=daemon.PATH, help="File for the process id.")
 @click.option("-l", "--logfile", type=daemon.PATH, help="Log file, when not in the foreground.")
@@ -106,9 +104,9 @@ def command(
     try:
         _serve(settings, foreground, pidfile, logfile)
     except START_ERRORS as error:
-        _refuse(str(error))
+        daemon.refuse(NAME, error)
     except SQLAlchemyError as error:
-        _refuse(f"the database cannot be used: {getattr(error, 'orig', error)}")
+        daemon.refuse(NAME, f"the database cannot be used: {getattr(error, 'orig', error)}")
 
 
 def _back_end(given: dict[str, str]) -> tuple[Path, str, str]:
@@ -124,30 +122,13 @@ def _back_end(given: dict[str, str]) -> tuple[Path, str, str]:
 
 def _serve(settings: Settings, foreground: bool, pidfile: Path | None, logfile: Path | None) -> None:
     settings.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not foreground:
-        pidfile = pidfile or daemon.default_path("/var/run", f"{NAME}.pid")
-        logfile = logfile or daemon.default_path("/var/log", f"{NAME}.log")
-    lock = None if pidfile is None else daemon.PidFile(pidfile)
-    if lock is not None:
-        lock.take()
-    server.prepare(settings)
-    serving = server.server(settings)
-    serving.bind()
-    if logfile is not None and not foreground:
-        daemon.detach(logfile)
-    if lock is not None:
-        lock.write()
-    try:
+    with daemon.Daemon.of(NAME, foreground=foreground, pidfile=pidfile, logfile=logfile) as process:
+        server.prepare(settings)
+        serving = server.server(settings)
+        serving.bind()
+        process.detach()
         log.info("serving %s", settings.prefix)
         serving.run()
-    finally:
-        if lock is not None:
-            lock.remove()
-
-
-def _refuse(text: str) -> None:
-    click.echo(f"{NAME}: {text}", err=True)
-    sys.exit(1)
 
 
 def main() -> None:

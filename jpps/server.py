@@ -54,9 +54,7 @@ class Settings:
 
     def credential(self) -> Credential:
         """Read the server's credential, anew each time: it may have been renewed. Raises GsiError."""
-        if self.cert is not None:
-            return Credential.load_pair(self.cert, self.key or self.cert)
-        return Credential.find()
+        return Credential.given(self.cert, self.key)
 
     def rights(self) -> Rights:
         """Return who may do what. Raises GsiError when a list cannot be read."""

@@ -2,8 +2,6 @@
 
 import logging
 import os
-import signal
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,8 +13,8 @@ import requests
 
 from gsi.credential import Credential, ca_directory
 from gsi.errors import GsiError
+from httpg import daemon
 from httpg.client import session
-from jpps import daemon
 from jpps.importer import messages, tasks
 from jpps.importer.queues import Queue, Times
 from jpps.importer.tasks import Primaries
@@ -54,9 +52,7 @@ class Connections:
 
     def credential(self) -> Credential:
         """Read the credential, anew each time: it may have been renewed. Raises GsiError."""
-        if self.cert is not None:
-            return Credential.load_pair(self.cert, self.key or self.cert)
-        return Credential.find()
+        return Credential.given(self.cert, self.key)
 
     def connect(self) -> requests.Session:
         """Make a session. Raises GsiError."""
@@ -89,9 +85,7 @@ def _seconds(*names: str, default: float, text: str) -> Callable[[Command], Comm
 @_seconds("--upload-retry", default=360, text="Until a failed upload is tried again.")
 @_seconds("--upload-give-up", default=3600, text="Age at which an upload is given up.")
 @click.option("--store", type=daemon.PATH, help="Move uploaded dumps here instead of deleting them.")
-@click.option("-c", "--cert", type=daemon.PATH, help="Certificate.")
-@click.option("-k", "--key", type=daemon.PATH, help="Key.")
-@click.option("-C", "--CAdir", "--ca-dir", "ca_dir", type=daemon.PATH, help="Directory of trusted CAs.")
+@daemon.credential_options("Certificate.", "Key.")
 @click.option("-g", "--debug", "foreground", is_flag=True, help="Stay in the foreground, log to the terminal.")
 @click.option("-i", "--pidfile", type=daemon.PATH, help="File for the process id.")
 @click.option("-l", "--logfile", type=daemon.PATH, help="Log file, when not in the foreground.")
@@ -113,35 +107,23 @@ def command(
             (Queue(sandbox_mdir, tasks.sandboxes(), uploads), 1),
         ]
         connections.credential()
-        lock = _settle(foreground, pidfile, logfile)
-        _run(work, connections)
+        if not foreground:
+            pidfile = pidfile or _default_pidfile()
+        with daemon.Daemon.of(NAME, foreground=foreground, pidfile=pidfile, logfile=logfile) as process:
+            process.detach()
+            _run(work, connections)
     except START_ERRORS as error:
-        click.echo(f"{NAME}: {error}", err=True)
-        sys.exit(1)
-    if lock is not None:
-        lock.remove()
+        daemon.refuse(NAME, error)
 
 
-def _settle(foreground: bool, pidfile: Path | None, logfile: Path | None) -> daemon.PidFile | None:
-    """Note the process id, leave the terminal. Raises AlreadyRunning, OSError."""
-    if not foreground:
-        name = "glite-jpimporter.pid" if os.geteuid() == 0 else "glite_jpimporter.pid"
-        pidfile = pidfile or daemon.default_path("/var/run", name)
-    lock = None if pidfile is None else daemon.PidFile(pidfile)
-    if lock is not None:
-        lock.take()
-    if not foreground:
-        daemon.detach(logfile or daemon.default_path("/var/log", f"{NAME}.log"))
-    if lock is not None:
-        lock.write()
-    return lock
+def _default_pidfile() -> Path:
+    """The original writes its name in two ways (jp.md 4.6)."""
+    return daemon.default_path("/var/run", f"glite{'-' if os.geteuid() == 0 else '_'}jpimporter.pid")
 
 
 def _run(work: Sequence[tuple[Queue, int]], connections: Connections) -> None:
     """Work until SIGTERM or SIGINT; what is being handled then is finished, or found again at the next start."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
+    stop = daemon.stop_event()
     threads = [
         threading.Thread(target=queue.run, args=(connections.primaries(), stop), name=f"{queue.name} {number}")
         for queue, count in work

@@ -1,6 +1,5 @@
 """Taking messages out of a maildir until each is done, or given up (jp.md 4.2, 4.6)."""
 
-import fcntl
 import logging
 import os
 import threading
@@ -8,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from jpps.daemon import AlreadyRunning
+from httpg import daemon
 from jpps.importer.primary import Unreachable
 from jpps.importer.tasks import Outcome, Primaries
 from spool.maildir import Maildir, Message
@@ -113,10 +112,4 @@ class Queue:
 
 def _lock(root: Path) -> int:
     """Keep other importers out of the maildir: they would take what we have in work. Raises AlreadyRunning."""
-    descriptor = os.open(root / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise AlreadyRunning(f"another importer works on {root}; stop it, or name another maildir") from None
-    return descriptor
+    return daemon.hold(root / _LOCK, f"another importer works on {root}; stop it, or name another maildir")

@@ -2,17 +2,13 @@
 
 import logging
 import os
-import signal
-import sys
-import threading
 from pathlib import Path
-from types import FrameType
 
 import click
 
 from gsi.credential import Credential, ca_directory
 from gsi.errors import GsiError
-from lb import daemon
+from httpg import daemon
 from lb.logger.destination import Sender
 from lb.logger.interlogger import POLL_S, Interlogger
 from lb.storeclient import StoreConnection
@@ -37,9 +33,7 @@ The LB server must know this logger's identity as a trusted one, for it speaks f
 
 @click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-f", "--file-prefix", type=daemon.PATH, default=PREFIX, show_default=True, help="Path and prefix.")
-@click.option("-c", "--cert", type=daemon.PATH, help="Certificate (or proxy) to deliver with.")
-@click.option("-k", "--key", type=daemon.PATH, help="Its key.")
-@click.option("-C", "--CAdir", "--ca-dir", "ca_dir", type=daemon.PATH, help="Directory of trusted CAs.")
+@daemon.credential_options("Certificate (or proxy) to deliver with.", "Its key.")
 @click.option("-i", "--pidfile", type=daemon.PATH, help="File for the process id.")
 @click.option("-d", "--debug", "--foreground", "foreground", is_flag=True,
               help="Stay in the foreground, log to standard error.")
@@ -54,9 +48,7 @@ def command(
 
     def credential() -> Credential:
         """Read anew for each connection: it may have been renewed."""
-        if cert is None:
-            return Credential.find()
-        return Credential.load(cert) if key is None else Credential.load_pair(cert, key)
+        return Credential.given(cert, key)
 
     def connect(server: str) -> Sender:
         return StoreConnection(server, credential(), trusted)
@@ -65,24 +57,12 @@ def command(
     os.umask(0o077)
     try:
         name = credential().dn
-        with daemon.running(NAME, pidfile, foreground=foreground):
+        with daemon.Daemon.of(NAME, foreground=foreground, pidfile=pidfile, below="/glite") as process:
+            process.detach()
             log.info("delivering %s.* as %s", file_prefix, name)
-            Interlogger(EventFiles(file_prefix), connect, poll_s=poll).run(_stop_event())
+            Interlogger(EventFiles(file_prefix), connect, poll_s=poll).run(daemon.stop_event())
     except (GsiError, daemon.AlreadyRunning, OSError) as error:
-        click.echo(f"{NAME}: {error}", err=True)
-        sys.exit(1)
-
-
-def _stop_event() -> threading.Event:
-    """Set by SIGTERM and SIGINT."""
-    stop = threading.Event()
-
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, handle)
-    signal.signal(signal.SIGINT, handle)
-    return stop
+        daemon.refuse(NAME, error)
 
 
 def main() -> None:

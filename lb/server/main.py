@@ -4,7 +4,6 @@ import ipaddress
 import logging
 import os
 import socket
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 import sql
 from gsi.credential import ca_directory
 from gsi.errors import GsiError
+from httpg import daemon
 from httpg.server import StartUpError
-from lb import daemon
 from lb.server.node import Node, Settings
 from lb.server.policy import PolicyError
 from lb.server.queries import Limits
@@ -59,9 +58,7 @@ class LimitsParam(click.ParamType[Limits]):
 @click.option("-w", "--wsport", type=click.IntRange(1, 65535), default=9003, show_default=True,
               help="Web service port.")
 @click.option("--listen", metavar="ADDRESS", help="Address to listen on; all, unless HOST is this machine's loopback.")
-@click.option("-c", "--cert", type=daemon.PATH, help="Server certificate.")
-@click.option("-k", "--key", type=daemon.PATH, help="Server key.")
-@click.option("-C", "--CAdir", "--ca-dir", "ca_dir", type=daemon.PATH, help="Directory of trusted CAs.")
+@daemon.credential_options()
 @click.option("-m", "--mysql", "--database", "database", metavar="URL", envvar="LBDB",
               help="Database: sqlite:////path, mysql://user:password@host/name or user/password@host:name.")
 @click.option("-s", "--slaves", type=click.IntRange(1, 1000), default=2, show_default=True, help="Worker processes.")
@@ -107,9 +104,9 @@ def command(
     try:
         _serve(settings, pidfile, foreground)
     except START_ERRORS as error:
-        _refuse(str(error))
+        daemon.refuse(NAME, error)
     except SQLAlchemyError as error:
-        _refuse(f"the database cannot be used: {getattr(error, 'orig', error)}")
+        daemon.refuse(NAME, f"the database cannot be used: {getattr(error, 'orig', error)}")
 
 
 def _serve(settings: Settings, pidfile: Path | None, foreground: bool) -> None:
@@ -119,7 +116,8 @@ def _serve(settings: Settings, pidfile: Path | None, foreground: bool) -> None:
     server.bind()
     if settings.open_to_all:
         log.warning("started with --noauth: everybody with a certificate reads and purges everything")
-    with daemon.running(NAME, pidfile, foreground=foreground):
+    with daemon.Daemon.of(NAME, foreground=foreground, pidfile=pidfile, below="/glite") as process:
+        process.detach()
         log.info("serving %s: queries %d, store %d, web service %d", settings.address, settings.port,
                  settings.port + 1, settings.ws_port)
         server.run()
@@ -131,11 +129,6 @@ def _listen(address: str) -> str:
         return address if ipaddress.ip_address(address).is_loopback else ""
     except ValueError:
         return "127.0.0.1" if address == "localhost" else ""
-
-
-def _refuse(text: str) -> None:
-    click.echo(f"{NAME}: {text}", err=True)
-    sys.exit(1)
 
 
 def main() -> None:

@@ -69,9 +69,7 @@ class Settings:
 
     def credential(self) -> Credential:
         """Read the server's credential, anew each time: it may have been renewed. Raises GsiError."""
-        if self.cert is not None:
-            return Credential.load_pair(self.cert, self.key or self.cert)
-        return Credential.find()
+        return Credential.given(self.cert, self.key)
 
     def authority(self, own_dn: str) -> Authority:
         """Read the policy file and the list of loggers. Raises PolicyError, GsiError."""

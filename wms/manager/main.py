@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
-import signal
-import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
+from httpg import daemon
 from lb.producer import EventSpool
 from wms.config import ConfigError, Settings, load
 from wms.infosys import GlueFile, InfosysError
@@ -25,6 +22,7 @@ from wms.queue import Queue
 
 log = logging.getLogger(__name__)
 
+NAME = "glite-wms-workload-manager"
 DEFAULT_CONFIG = Path("/etc/glite-wms/glite_wms.toml")
 EPILOG = """\b
 Examples:
@@ -36,17 +34,13 @@ Exit code 0: ended by SIGTERM or SIGINT; 1: it could not start, and the reason i
 """
 
 
-class AlreadyRunning(Exception):
-    """Another manager works on the same state directory."""
-
-
 @click.command(epilog=EPILOG)
 @click.option("-c", "--config", default=DEFAULT_CONFIG, show_default=True, type=click.Path(path_type=Path),
               help="Configuration file.")  # fmt: skip
 @click.option("--foreground", is_flag=True, help="Stay in the foreground and log to standard error.")
-@click.option("--logfile", type=click.Path(path_type=Path), default="/var/log/glite/workload_manager.log",
+@click.option("--logfile", type=daemon.PATH, default="/var/log/glite/workload_manager.log",
               show_default=True, help="Log of a manager in the background.")  # fmt: skip
-@click.option("--pidfile", type=click.Path(path_type=Path), help="Write the manager's process id here.")
+@click.option("--pidfile", type=daemon.PATH, help="Write the manager's process id here.")
 @click.option("--check", is_flag=True, help="Read the configuration and the computing elements, then exit.")
 def command(config: Path, foreground: bool, logfile: Path, pidfile: Path | None, check: bool) -> None:
     """Match grid jobs with computing elements, run them there, and log what happens to them."""
@@ -54,26 +48,15 @@ def command(config: Path, foreground: bool, logfile: Path, pidfile: Path | None,
     if check:
         click.echo(_checked(settings, config))
         return
-    if not foreground:
-        _detach(logfile)
-    logging.basicConfig(
-        level=settings.common.log_level, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
-    )
-    with only_one(settings.state_directory):
-        if pidfile is not None:
-            pidfile.write_text(f"{os.getpid()}\n")
-        try:
-            run(settings)
-        finally:
-            if pidfile is not None:
-                pidfile.unlink(missing_ok=True)
+    daemon.log_to_stderr(settings.common.log_level)
+    with only_one(settings.state_directory), daemon.Daemon(pidfile, None if foreground else logfile) as process:
+        process.detach()
+        run(settings)
 
 
 def run(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = daemon.stop_event()
     loop = Loop(make_lifecycle(settings))
     log.info("working on %s", settings.common.queue_directory)
     loop.run(stop)
@@ -97,12 +80,11 @@ def make_lifecycle(settings: Settings) -> Lifecycle:
 def only_one(state: Path) -> Iterator[None]:
     """Hold the lock of the state directory: two managers would run every job twice. Raises AlreadyRunning."""
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (state / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AlreadyRunning(f"another workload manager is at work on {state}") from None
+    lock = daemon.hold(state / "lock", f"another workload manager is at work on {state}")
+    try:
         yield
+    finally:
+        os.close(lock)
 
 
 def _checked(settings: Settings, config: Path) -> str:
@@ -115,28 +97,12 @@ def _checked(settings: Settings, config: Path) -> str:
     return "\n".join([*lines, f"{config} is good"])
 
 
-def _detach(logfile: Path) -> None:
-    """Go on in the background, output to the log file; the caller's process ends well."""
-    with logfile.open("ab", buffering=0) as output, open(os.devnull, "rb") as nothing:
-        if os.fork():
-            os._exit(0)
-        os.setsid()
-        for stream, target in ((0, nothing), (1, output), (2, output)):
-            os.dup2(target.fileno(), stream)
-
-
 def main() -> None:
     """Entry point."""
     try:
-        command.main(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except click.Abort:
-        sys.exit(1)
-    except (ConfigError, InfosysError, AlreadyRunning, OSError) as error:
-        click.echo(f"glite-wms-workload-manager: {error}", err=True)
-        sys.exit(1)
+        command()
+    except (ConfigError, InfosysError, daemon.AlreadyRunning, OSError) as error:
+        daemon.refuse(NAME, error)
 
 
 if __name__ == "__main__":

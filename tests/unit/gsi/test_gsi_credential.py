@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import chains
 import pki
 from gsi.context import client_ssl_context, server_context
-from gsi.credential import Credential, ca_directory
+from gsi.credential import Credential, ca_directory, key_to_pem
 from gsi.errors import CredentialError
 from gsi.proxy import create_proxy
 from testbed import ca
@@ -158,3 +158,14 @@ def test_a_ca_directory_is_what_openssl_wants() -> None:
     assert names == [".0", ".r0", ".signing_policy"]
     policy = next(pki.ca_dir().glob("*.signing_policy")).read_text()
     assert "'/DC=org/DC=example/CN=Test CA'" in policy
+
+
+def test_a_credential_given_in_one_file_in_two_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pki.proxy().save(tmp_path / "whole")
+    (tmp_path / "cert").write_bytes(pki.user().chain_pem())
+    (tmp_path / "key").write_bytes(key_to_pem(pki.user().key))
+    (tmp_path / "key").chmod(0o400)
+    assert Credential.given(tmp_path / "whole") == pki.proxy()
+    assert Credential.given(tmp_path / "cert", tmp_path / "key") == pki.user()
+    monkeypatch.setenv("X509_USER_PROXY", str(tmp_path / "whole"))
+    assert Credential.given(None) == pki.proxy()

@@ -10,7 +10,7 @@ import pytest
 import requests
 from requests.adapters import BaseAdapter
 
-from jpps.daemon import AlreadyRunning
+from httpg.daemon import AlreadyRunning
 from jpps.importer import messages, primary, tasks
 from jpps.importer.messages import BadMessage, Registration, Upload
 from jpps.importer.primary import Primary, Stored, Unreachable

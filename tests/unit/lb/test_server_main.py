@@ -8,7 +8,6 @@ import pytest
 from click.testing import CliRunner
 
 import pki
-from lb.daemon import AlreadyRunning, running
 from lb.logger.main import command as interlogd
 from lb.server.main import LimitsParam, _listen
 from lb.server.main import command as bkserverd
@@ -86,18 +85,6 @@ def test_a_loopback_name_is_served_on_the_loopback_only() -> None:
 def test_the_interlogger_needs_a_credential(tmp_path: Path) -> None:
     done = CliRunner().invoke(interlogd, ["-d", "-f", str(tmp_path / "x"), "-c", str(tmp_path / "none")])
     assert done.exit_code == 1 and "cannot be read" in done.output
-
-
-def test_one_daemon_per_pid_file(tmp_path: Path) -> None:
-    pidfile = tmp_path / "pid"
-    with running("x", pidfile, foreground=True):
-        assert pidfile.read_text() == f"{os.getpid()}\n"
-        with pytest.raises(AlreadyRunning, match=f"process {os.getpid()} of"), running("x", pidfile, foreground=True):
-            pass
-    assert not pidfile.exists()
-    pidfile.write_text("1\n")  # left by a crash
-    with running("x", pidfile, foreground=True):
-        assert pidfile.read_text() == f"{os.getpid()}\n"
 
 
 @pytest.mark.parametrize("server", ["localhost:65535", f"{'a' * 70}.example.org:9000", "no-such-host.invalid:9000"])
