@@ -5,16 +5,14 @@ original reads beyond the end of the code there: it takes every event for in tim
 the code, so these states follow the rules and not the original's answers.
 """
 
-from collections.abc import Callable
 from typing import Final
 
 from lb.model.events import Event
 from lb.model.jobstate import JobState
 from lb.model.rules.order import Branch, Verdict
+from lb.model.rules.steps import Step, follow
 from lb.model.rules.tags import user_tag
 from lb.model.seqcode import CondorCode, SeqCodeError, compare, is_condor
-
-Step = Callable[[JobState, Event, Verdict], None]
 
 LOCATION: Final = "this is CONDOR"
 NO_MATCH: Final = "No match found."
@@ -30,11 +28,7 @@ def judge(job: JobState, event: Event) -> Verdict:
 
 def process(job: JobState, event: Event, verdict: Verdict) -> None:
     """One event of a job of type CONDOR."""
-    step = STEPS.get(event.type.name)
-    if step is not None:
-        step(job, event, verdict)
-    if job.status.location is None:
-        job.status.location = LOCATION
+    follow(STEPS, LOCATION, job, event, verdict)
 
 
 def daemon(event: Event) -> str:

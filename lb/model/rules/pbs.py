@@ -3,15 +3,13 @@
 The order is that of the codes: an event with a lower code than the latest one that counted is late.
 """
 
-from collections.abc import Callable
 from typing import Final
 
 from lb.model.events import Event
 from lb.model.jobstate import JobState
 from lb.model.rules.order import Verdict
+from lb.model.rules.steps import Step, follow
 from lb.model.rules.tags import user_tag
-
-Step = Callable[[JobState, Event, Verdict], None]
 
 LOCATION: Final = "this is PBS"
 LETTERS: Final = "TQHWREC"
@@ -21,11 +19,7 @@ MOMS: Final = frozenset({"PBSMom", "PBSMomSuperior"})
 
 def process(job: JobState, event: Event, verdict: Verdict) -> None:
     """One event of a job of type PBS."""
-    step = STEPS.get(event.type.name)
-    if step is not None:
-        step(job, event, verdict)
-    if job.status.location is None:
-        job.status.location = LOCATION
+    follow(STEPS, LOCATION, job, event, verdict)
 
 
 def _register(job: JobState, event: Event, verdict: Verdict) -> None:

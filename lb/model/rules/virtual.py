@@ -4,14 +4,13 @@ As the original's answers show (lb-oracle), VMImage and the usage of VMShutdown 
 is never seen set; so it is here.
 """
 
-from collections.abc import Callable
 from typing import Final
 
 from lb.model.events import Event
 from lb.model.jobstate import JobState
 from lb.model.rules.order import Verdict
+from lb.model.rules.steps import Step, follow
 
-Step = Callable[[JobState, Event, Verdict], None]
 LOCATION: Final = "this is VIRTUAL MACHINE"
 OUTSIDE: Final = frozenset({"CloudManager", "VMManager"})
 """Sources that see the machine from outside; VMSystem is the machine itself."""
@@ -19,11 +18,7 @@ OUTSIDE: Final = frozenset({"CloudManager", "VMManager"})
 
 def process(job: JobState, event: Event, verdict: Verdict) -> None:
     """One event of a job of type VIRTUAL_MACHINE."""
-    step = STEPS.get(event.type.name)
-    if step is not None:
-        step(job, event, verdict)
-    if job.status.location is None:
-        job.status.location = LOCATION
+    follow(STEPS, LOCATION, job, event, verdict)
 
 
 def _register(job: JobState, event: Event, verdict: Verdict) -> None:
