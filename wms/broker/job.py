@@ -6,6 +6,7 @@ everything is looked up here, once per job, and per computing element only `eval
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import classad2
@@ -71,14 +72,21 @@ class Applicant:
 
     def satisfied_by(self, ce: classad2.ClassAd) -> bool:
         """Are the job's Requirements true for the element? Undefined and Error are no match."""
-        self.calls.prepare(self.ad, ce)
-        return self.requirements.eval(self.ad, ce) is True
+        return self.value_of(self.requirements, ce) is True
 
     def rank_of(self, ce: classad2.ClassAd) -> float | None:
         """The job's rank of the element, None when it is not a number."""
-        self.calls.prepare(self.ad, ce)
-        value = self.rank.eval(self.ad, ce)
-        return float(value) if isinstance(value, int | float) and not _is_special(value) else None
+        value = self.value_of(self.rank, ce)
+        number = float(value) if isinstance(value, int | float) and not _is_special(value) else math.nan
+        return number if math.isfinite(number) else None
+
+    def value_of(self, expression: classad2.ExprTree, ce: classad2.ClassAd) -> object:
+        """The value for an element. What the library gives up on, or cannot hand over as text, has the value Error."""
+        try:
+            self.calls.prepare(self.ad, ce)
+            return expression.eval(self.ad, ce)
+        except (classad2.ClassAdException, UnicodeDecodeError):
+            return classad2.Value.Error
 
 
 def _is_special(value: object) -> bool:
@@ -88,8 +96,8 @@ def _is_special(value: object) -> bool:
 
 def _factor(jdl: Jdl) -> float:
     value = jdl.get("fuzzy_factor", 1.0)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise HelperError("fuzzy_factor must be a number")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise HelperError("fuzzy_factor must be a finite number")
     return float(value)
 
 

@@ -90,6 +90,6 @@ def _fuzzy_keys(ranked: Sequence[Match], factor: float, chance: random.Random) -
 
     The weight of an element is atan((rank - mean) * factor) + pi/2 (wms.md 3.7).
     """
-    mean = math.fsum(found.rank for found in ranked) / len(ranked)
+    mean = sum(found.rank / len(ranked) for found in ranked)  # divided first: ranks may be as large as floats are
     weights = (math.atan((found.rank - mean) * factor) + math.pi / 2 for found in ranked)
     return [math.log(1.0 - chance.random()) / max(weight, 1e-12) for weight in weights]

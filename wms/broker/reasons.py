@@ -43,7 +43,6 @@ def _causes(job: Applicant, ces: Sequence[ComputingElement]) -> Counter[str]:
         if refused is not None:
             causes[refused] += 1
             continue
-        job.calls.prepare(job.ad, ce.ad)
         causes.update(_failing(job, parts, ce))
     return causes
 
@@ -51,7 +50,7 @@ def _causes(job: Applicant, ces: Sequence[ComputingElement]) -> Counter[str]:
 def _failing(
     job: Applicant, parts: Sequence[tuple[str, classad2.ExprTree]], ce: ComputingElement
 ) -> list[str]:
-    failed = [text for text, expression in parts if expression.eval(job.ad, ce.ad) is not True]
+    failed = [text for text, expression in parts if job.value_of(expression, ce.ad) is not True]
     shown = [text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…" for text in failed]
     return [f"fail {text}" for text in shown]
 

@@ -10,7 +10,9 @@ from .document import Jdl
 from .errors import JdlError, JdlKind, together
 from .nodes import Expression, Literal
 
+MAX_PORT = 65535
 WILDCARDS = frozenset("*?[]{}")
+MAX_USER_TAGS = 500  # each is an event that is on disk before the answer
 INPUT_DATA_PREFIXES = ("lfn", "guid", "si-lfn", "si-guid")
 Problems = Iterator[JdlError]
 
@@ -27,7 +29,10 @@ def check(jdl: Jdl) -> None:
 
 def problems(jdl: Jdl) -> list[JdlError]:
     """Everything that is wrong with the description of a single job. Values are looked at when all types are right."""
-    wrong = list(_unavailable(jdl)) or list(_types(jdl))
+    try:
+        wrong = list(_unavailable(jdl)) or list(_types(jdl))
+    except JdlError as error:  # Type or JobType has no value
+        return [error]
     return wrong or [problem for rule in RULES for problem in rule(jdl)]
 
 
@@ -256,13 +261,20 @@ def _contacts(jdl: Jdl) -> Problems:
         if contact.count("@") != 1:
             yield jdl.error(JdlKind.MISMATCH, "UserContact", f"exactly one '@' is needed: {contact!r}")
     address = jdl.string("LBAddress")
-    if address and not re.fullmatch(r"[A-Za-z0-9._-]+(:\d{1,5})?", address):
+    if address and not _is_address(address):
         yield jdl.error(JdlKind.MISMATCH, "LBAddress", f"host or host:port is needed: {address!r}")
     tags = jdl.get("UserTags")
     if isinstance(tags, Jdl):
+        if len(list(tags)) > MAX_USER_TAGS:
+            yield jdl.error(JdlKind.SYNTAX, "UserTags", f"at most {MAX_USER_TAGS} tags")
         for name in tags:
             if not isinstance(tags.get(name), str):
                 yield jdl.error(JdlKind.MISMATCH, "UserTags", f"the tag {name} must be a string")
+
+
+def _is_address(text: str) -> bool:
+    found = re.fullmatch(r"[A-Za-z0-9._-]+(?::([0-9]{1,5}))?", text)
+    return found is not None and int(found[1] or 0) <= MAX_PORT
 
 
 def _rank(jdl: Jdl) -> Problems:

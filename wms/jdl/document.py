@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 
 import classad2
@@ -104,7 +103,9 @@ class Jdl:
     # -- changing
 
     def copy(self) -> Jdl:
-        return Jdl(copy.deepcopy(self.record))
+        """Another description with the same attributes; values are shared, they are replaced and never changed."""
+        old = self.record
+        return Jdl(Record(dict(old.attributes), line=old.line, column=old.column))
 
     def set(self, name: str, value: Plain) -> None:
         """Set a plain value: scalar, list, mapping."""
@@ -152,7 +153,10 @@ class Jdl:
             return Jdl(value)
         if isinstance(value, ListNode) and not _has_expression(value):
             return [self._evaluate(name, item) for item in value.items]
-        result = _from_library(self.ad().eval(name), self.ad())
+        try:
+            result = _from_library(self.ad().eval(name), self.ad())
+        except (classad2.ClassAdException, UnicodeDecodeError):  # too deep, too long, a function without an answer
+            result = classad2.Value.Error
         if result is classad2.Value.Error:
             raise self.error(JdlKind.MISMATCH, name, f"the value cannot be computed: {self._shown(name)}")
         return result

@@ -10,6 +10,7 @@ from .lexer import Token, TokenKind, tokens
 from .nodes import Attribute, Expression, ListNode, Literal, Node, Record, name_text
 
 MAX_DEPTH = 60  # of brackets, braces, parentheses and signs in one another
+MAX_OPERATORS = 400  # in a row: the library evaluates by recursion and gives up a little above
 
 # Only which signs join two operands matters here: precedence is the library's business, the text keeps the order.
 BINARY = frozenset(
@@ -70,6 +71,10 @@ class _Parser:
         result = inner()
         self._depth -= 1
         return result
+
+    def _limit(self, operators: int) -> None:
+        if operators > MAX_OPERATORS:
+            self._fail(f"at most {MAX_OPERATORS} operators in a row")
 
     # -- records
 
@@ -144,6 +149,7 @@ class _Parser:
         while self._at_operator():
             parts.append(self._advance().source.lower())
             parts.append(self._unary().text())
+            self._limit(len(parts) // 2)
         return _joined(first, " ".join([first.text(), *parts])) if parts else first
 
     def _at_operator(self) -> bool:
@@ -171,6 +177,7 @@ class _Parser:
                 self._advance()
                 parts.append(f"[{self._expression().text()}]")
                 self._expect("]")
+            self._limit(len(parts))
         return _joined(first, "".join([first.text(), *parts])) if parts else first
 
     def _selection(self) -> str:

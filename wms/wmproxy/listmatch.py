@@ -38,4 +38,9 @@ def list_match(kit: Kit, peer: Peer, text: str, delegation_id: str | None) -> li
         raise OperationError(Code.IS_FAILURE, "the information system cannot be read") from error
     if not found:
         raise OperationError(Code.NO_SUITABLE_RESOURCE, "no matching resources found")
-    return [(one.ceid, math.trunc(one.rank)) for one in found]
+    return [(one.ceid, _as_long(one.rank)) for one in found]
+
+
+def _as_long(rank: float) -> int:
+    """The rank as the contract has room for it: a 64-bit integer."""
+    return max(-(2**63), min(math.trunc(rank), 2**63 - 1))

@@ -26,6 +26,8 @@ from .uris import directory_uri
 
 log = logging.getLogger(__name__)
 
+MAX_CHARACTERS = 1 << 20  # of a description: reading more takes seconds that other clients wait
+
 
 @dataclass(frozen=True)
 class Request:
@@ -42,6 +44,9 @@ def checked(kit: Kit, peer: Peer, text: str, delegation_id: str | None) -> Reque
 
     :raises OperationError: whatever is wrong with proxy or description.
     """
+    if len(text) > MAX_CHARACTERS:
+        message = f"the description of a single job may have {MAX_CHARACTERS} characters, not {len(text)}"
+        raise OperationError(Code.JDL_PARSING, message)
     proxy = delegated(kit.delegations, peer, delegation_id, kit.settings.common.ca_directory)
     try:
         jdl = parse(text)

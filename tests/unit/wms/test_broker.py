@@ -211,3 +211,35 @@ def test_matching_many_elements_does_not_leak() -> None:
         match(jdl, ces)
     # 50,000 look-ups would leave 7 MB behind
     assert resident() - before < 3 << 20
+
+
+@pytest.mark.parametrize(
+    "requirements",
+    [
+        "random(0) == 1",  # the library raises where the language has the value error
+        'formatTime(1, "%9999999999d") == "x"',
+        "deep0 > 0; " + " ".join(f"deep{i} = deep{i + 1} + 1;" for i in range(3000)) + " deep3000 = 1",
+        'eval(text); text = "eval(text)"',
+        "self_; self_ = self_",
+    ],
+)
+def test_what_the_library_gives_up_on_is_no_match(requirements: str) -> None:
+    """Such a job once made the workload manager repeat its step for ever."""
+    ces = grid(ce("a"), ce("b"))
+    asked = job(f"Requirements = {requirements};")
+    assert match(asked, ces) == []
+    assert why_not(asked, ces)
+
+
+@pytest.mark.parametrize("rank", ['real("nan")', 'real("inf")', '-real("inf")', "random(0)"])
+def test_a_rank_that_cannot_be_compared_is_none(rank: str) -> None:
+    ces = grid(ce("a"), ce("b"))
+    with pytest.raises(RankingError):
+        match(job(f"Rank = {rank};"), ces)
+
+
+def test_the_largest_ranks_and_factors_can_be_drawn() -> None:
+    ces = grid(ce("a"), ce("b"))
+    assert len(match(job("FuzzyRank = true; fuzzy_factor = 1e308; Rank = 1e308;"), ces)) == 2
+    with pytest.raises(HelperError):
+        match(job('FuzzyRank = true; fuzzy_factor = real("nan");'), ces)

@@ -108,3 +108,21 @@ def test_all_mistakes_are_told_at_once_in_reading_order() -> None:
         check(jdl)
     text = str(caught.value)
     assert text.index("line 1") < text.index("line 2") < text.index("line 3")
+
+
+@pytest.mark.parametrize("address", ["lb.example.org:65536", "lb:99999", "lb:9000/../x", "lb:\u0669", "lb 1"])
+def test_an_address_that_is_none_is_refused(address: str) -> None:
+    [problem] = problems(parse(f'{GOOD} LBAddress = "{address}";'))
+    assert (problem.kind, problem.attribute) == (K.MISMATCH, "LBAddress")
+
+
+def test_more_tags_than_can_be_logged_at_once_are_refused() -> None:
+    tags = "; ".join(f't{i} = "v"' for i in range(501))
+    [problem] = problems(parse(f"{GOOD} UserTags = [ {tags} ];"))
+    assert (problem.kind, problem.attribute) == (K.SYNTAX, "UserTags")
+
+
+@pytest.mark.parametrize("name", ["RetryCount", "JobType", "Environment"])
+def test_a_function_that_the_library_gives_up_on_is_a_mismatch(name: str) -> None:
+    [problem] = problems(parse(f"{GOOD} {name} = random(0);"))
+    assert (problem.kind, problem.attribute) == (K.MISMATCH, name)
