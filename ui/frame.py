@@ -98,6 +98,15 @@ def jobids_of(arguments: tuple[str, ...], input_file: Path | None) -> list[str]:
     return ids
 
 
+#: Options that several commands have word for word.
+input_option = click.option(
+    "-i", "--input", "input_file", type=click.Path(path_type=Path, exists=True), help="File of identifiers."
+)
+config_option = click.option(
+    "-c", "--config", type=click.Path(path_type=Path, exists=True), help="Configuration file."
+)
+
+
 def common_options(command: F) -> F:
     """--debug, --noint and --version, which every command has."""
     debug = click.option("--debug", is_flag=True, callback=_debug, expose_value=False, help="Say what happens.")

@@ -6,7 +6,19 @@ from typing import Any
 import click
 
 from soap.faults import Fault
-from ui.frame import EXIT_FAILED, common_options, describe, jobids_of, output_options, print_json, run, stripe, warn
+from ui.frame import (
+    EXIT_FAILED,
+    common_options,
+    config_option,
+    describe,
+    input_option,
+    jobids_of,
+    output_options,
+    print_json,
+    run,
+    stripe,
+    warn,
+)
 from ui.settings import Settings, lb_url
 from ui.status import fetch, is_failed
 from ui.wmproxy import WmProxy
@@ -22,10 +34,10 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.option("-i", "--input", "input_file", type=click.Path(path_type=Path, exists=True), help="File of identifiers.")
+@input_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the outcome to this file as well.")
 @click.option("-e", "--endpoint", metavar="URL", help="The WMProxy, if not the one the job was submitted to.")
-@click.option("-c", "--config", type=click.Path(path_type=Path, exists=True), help="Configuration file.")
+@config_option
 @click.option("--noint", is_flag=True, help="Do not ask.")
 @output_options
 @common_options

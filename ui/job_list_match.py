@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from soap.faults import TypedFault
-from ui.frame import common_options, output_options, print_json, run, stripe
+from ui.frame import common_options, config_option, output_options, print_json, run, stripe
 from ui.job_submit import delegation_id, read_jdl
 from ui.settings import Settings
 from ui.wmproxy import WmProxy
@@ -25,7 +25,7 @@ Example:
 @click.option("-d", "--delegationid", help="Use a proxy delegated before under this identifier.")
 @click.option("-e", "--endpoint", metavar="URL", help="The WMProxy to ask.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the list to this file as well.")
-@click.option("-c", "--config", type=click.Path(path_type=Path, exists=True), help="Configuration file.")
+@config_option
 @click.option("--vo", help="Your virtual organisation.")
 @click.option("--rank", "with_rank", is_flag=True, help="Print the rank of each computing element.")
 @output_options

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from lb.client import LbClient
-from ui.frame import UiError, common_options, jobids_of, print_json, run
+from ui.frame import UiError, common_options, config_option, input_option, jobids_of, print_json, run
 from ui.settings import Settings, lb_url
 from ui.words import attributes, members_of, title
 
@@ -29,9 +29,9 @@ Examples:
 @click.option("-v", "--verbosity", type=click.IntRange(0, 3), default=1, show_default=True, help="How much to tell.")
 @click.option("--event", "only", multiple=True, metavar="NAME", help="Only events of this type.")
 @click.option("-e", "--exclude", multiple=True, metavar="NAME", help="No events of this type.")
-@click.option("-i", "--input", "input_file", type=click.Path(path_type=Path, exists=True), help="File of identifiers.")
+@input_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the report to this file instead.")
-@click.option("-c", "--config", type=click.Path(path_type=Path, exists=True), help="Configuration file.")
+@config_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document instead of text.")
 @common_options
 @click.argument("jobids", metavar="[JOBID]...", nargs=-1)

@@ -9,7 +9,19 @@ import click
 
 from lb.model.jobid import JobId
 from soap.faults import Fault
-from ui.frame import EXIT_FAILED, UiError, common_options, describe, jobids_of, output_options, print_json, run, warn
+from ui.frame import (
+    EXIT_FAILED,
+    UiError,
+    common_options,
+    config_option,
+    describe,
+    input_option,
+    jobids_of,
+    output_options,
+    print_json,
+    run,
+    warn,
+)
 from ui.settings import Settings
 from ui.status import fetch, is_failed
 from ui.wmproxy import WmProxy
@@ -24,10 +36,10 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.option("-i", "--input", "input_file", type=click.Path(path_type=Path, exists=True), help="File of identifiers.")
+@input_option
 @click.option("--dir", "directory", type=click.Path(path_type=Path), help="Where to put the files.")
 @click.option("-e", "--endpoint", metavar="URL", help="The WMProxy, if not the one the job was submitted to.")
-@click.option("-c", "--config", type=click.Path(path_type=Path, exists=True), help="Configuration file.")
+@config_option
 @click.option("--list-only", is_flag=True, help="List the files, fetch nothing.")
 @click.option("--nosubdir", is_flag=True, help="No directory for each job.")
 @click.option("-n", "--nopurge", is_flag=True, help="Leave the files on the server.")

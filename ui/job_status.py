@@ -8,7 +8,17 @@ import click
 
 from lb.client import LbClient
 from soap.faults import Fault
-from ui.frame import EXIT_FAILED, UiError, common_options, describe, jobids_of, print_json, run
+from ui.frame import (
+    EXIT_FAILED,
+    UiError,
+    common_options,
+    config_option,
+    describe,
+    input_option,
+    jobids_of,
+    print_json,
+    run,
+)
 from ui.settings import Settings
 from ui.status import Archived, JobPurged, describe_state, fetch, fetch_archived
 from ui.words import attributes, date_text, title
@@ -34,9 +44,9 @@ A job that LB has purged is looked up in the index server named by GLITE_JPIS_UR
 @click.option("--all", "all_jobs", is_flag=True, help="All your jobs on the LB server GLITE_WMS_QUERY_SERVER.")
 @click.option("-s", "--status", "states", multiple=True, metavar="STATE", help="With --all: only jobs in this state.")
 @click.option("-e", "--exclude", multiple=True, metavar="STATE", help="With --all: no jobs in this state.")
-@click.option("-i", "--input", "input_file", type=click.Path(path_type=Path, exists=True), help="File of identifiers.")
+@input_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the report to this file instead.")
-@click.option("-c", "--config", type=click.Path(path_type=Path, exists=True), help="Configuration file.")
+@config_option
 @click.option("--jpis", metavar="URL", help="Index server to ask about purged jobs, instead of GLITE_JPIS_URL.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document instead of text.")
 @common_options

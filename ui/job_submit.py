@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import click
 
-from ui.frame import UiError, common_options, output_options, print_json, run, stripe
+from ui.frame import UiError, common_options, config_option, output_options, print_json, run, stripe
 from ui.settings import Settings
 from ui.wmproxy import WmProxy
 from wms.jdl import Jdl, JdlError, LocalFile, apply_client_defaults, check, collect_local_files, parse
@@ -30,7 +30,7 @@ Examples:
 @click.option("-e", "--endpoint", metavar="URL", help="The WMProxy to submit to.")
 @click.option("-r", "--resource", metavar="CEID", help="Submit to this computing element, without matchmaking.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Append the job identifier to this file.")
-@click.option("-c", "--config", type=click.Path(path_type=Path, exists=True), help="Configuration file.")
+@config_option
 @click.option("--vo", help="Your virtual organisation.")
 @click.option("-v", "--valid", metavar="hh:mm", help="Give the job up if it is not matched within this time.")
 @click.option("--to", "until", metavar="[MM:DD:]hh:mm[:[CC]YY]", help="Give the job up if not matched until then.")
