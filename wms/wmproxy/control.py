@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 from lb.model.seqcode import SEQ_ABORT, SEQ_CLEAR
 from wms.jdl import parse
-from wms.jobdirectory import JobDirectory, Locked, held
+from wms.jobdirectory import JobDirectory
 
 from .bookkeeping import State
 from .errors import Code, OperationError
 from .handover import MARKER
 from .kit import Kit
-from .starting import unknown
+from .starting import alone, unknown
 from .uris import file_uri
 
 log = logging.getLogger(__name__)
@@ -49,18 +49,12 @@ def _handed_over(directory: JobDirectory) -> bool:
 
 
 def _abort_registered(kit: Kit, directory: JobDirectory, owner: str) -> None:
-    try:
-        with held(directory.start_lock):
-            if _handed_over(directory):
-                _ask_manager(kit, directory, owner)
-                return
-            kit.bookkeeping.logger_at(directory.jobid, owner, str(SEQ_ABORT)).log("Abort", reason=CANCELLED_BY_USER)
-            directory.remove()
-    except Locked as error:
-        message = "jobStart operation in progress; cancel again when it is through"
-        raise OperationError(Code.OPERATION_NOT_ALLOWED, message) from error
-    except FileNotFoundError as error:
-        raise unknown(directory.jobid) from error
+    with alone(directory, directory.start_lock, "jobStart operation in progress; cancel again when it is through"):
+        if _handed_over(directory):
+            _ask_manager(kit, directory, owner)
+            return
+        kit.bookkeeping.logger_at(directory.jobid, owner, str(SEQ_ABORT)).log("Abort", reason=CANCELLED_BY_USER)
+        directory.remove()
 
 
 def _ask_manager(kit: Kit, directory: JobDirectory, owner: str) -> None:
@@ -78,16 +72,10 @@ def output_files(kit: Kit, directory: JobDirectory) -> list[tuple[str, int]]:
 
     :raises OperationError: JOB_NOT_DONE before that.
     """
-    try:
-        with held(directory.output_lock):
-            if not directory.maradona.exists():
-                _check_over(kit.bookkeeping.state(directory))
-            return [(file_uri(kit.settings, directory, "output", name), size) for name, size in _listed(directory)]
-    except Locked as error:
-        message = "another getOutputFileList or jobPurge is in progress"
-        raise OperationError(Code.OPERATION_NOT_ALLOWED, message) from error
-    except FileNotFoundError as error:
-        raise unknown(directory.jobid) from error
+    with alone(directory, directory.output_lock, "another getOutputFileList or jobPurge is in progress"):
+        if not directory.maradona.exists():
+            _check_over(kit.bookkeeping.state(directory))
+        return [(file_uri(kit.settings, directory, "output", name), size) for name, size in _listed(directory)]
 
 
 def _check_over(state: State) -> None:
@@ -109,14 +97,8 @@ def purge(kit: Kit, directory: JobDirectory, owner: str) -> None:
 
     :raises OperationError: OPERATION_NOT_ALLOWED while its output is being listed.
     """
-    try:
-        with held(directory.output_lock):
-            # First the event: it is durable before anything is lost, and a second one would do no harm.
-            kit.bookkeeping.logger_at(directory.jobid, owner, str(SEQ_CLEAR)).log("Clear", reason="USER")
-            directory.remove()
-    except Locked as error:
-        message = "the output files are being listed; purge again later"
-        raise OperationError(Code.OPERATION_NOT_ALLOWED, message) from error
-    except FileNotFoundError as error:
-        raise unknown(directory.jobid) from error
+    with alone(directory, directory.output_lock, "the output files are being listed; purge again later"):
+        # First the event: it is durable before anything is lost, and a second one would do no harm.
+        kit.bookkeeping.logger_at(directory.jobid, owner, str(SEQ_CLEAR)).log("Clear", reason="USER")
+        directory.remove()
     log.info("purged %s for %s", directory.jobid, owner)

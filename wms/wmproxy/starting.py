@@ -8,6 +8,9 @@ registered, JDLStarted means handed over, the marker of `handover` means half-wa
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import quote
 
 from lb.producer import JobLogger
@@ -25,22 +28,33 @@ log = logging.getLogger(__name__)
 MIN_PERUSAL_S = 1000  # wms.md 1.7, step 5
 
 
+@contextmanager
+def alone(directory: JobDirectory, lock: Path, busy: str) -> Iterator[None]:
+    """Hold a lock of the job directory for an operation on the job.
+
+    :raises OperationError: OPERATION_NOT_ALLOWED with the text *busy* when somebody else has it; JOB_NOT_FOUND when the
+        directory is not there, or goes meanwhile.
+    """
+    try:
+        with held(lock):
+            yield
+    except Locked as error:
+        raise OperationError(Code.OPERATION_NOT_ALLOWED, busy) from error
+    except FileNotFoundError as error:
+        raise unknown(directory.jobid) from error
+
+
 def start(kit: Kit, directory: JobDirectory, owner: str, client: str) -> None:
     """Start a registered job; *client* is the address it is asked from. When this returns the job will be run.
 
     :raises OperationError: JOB_NOT_FOUND; OPERATION_NOT_ALLOWED when it is started already or cannot be.
     """
     try:
-        with held(directory.start_lock):
+        with alone(directory, directory.start_lock, "jobStart operation already in progress"):
             pending = kit.handover.pending(directory)
             if pending is None:
                 pending = _begin(kit, directory, owner, client)
             _finish(kit, directory, owner, pending)
-    except Locked as error:
-        message = "jobStart operation already in progress"
-        raise OperationError(Code.OPERATION_NOT_ALLOWED, message) from error
-    except FileNotFoundError as error:
-        raise unknown(directory.jobid) from error
     except OSError as error:
         log.error("job %s cannot be started: %s", directory.jobid, error)
         raise OperationError(Code.FILE_SYSTEM_ERROR, "the job cannot be put into the queue now; try again") from error
