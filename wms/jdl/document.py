@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import classad2
 
 from .errors import JdlError, JdlKind
-from .nodes import Attribute, Expression, ListNode, Literal, Node, Plain, Record, node
+from .nodes import Attribute, Expression, ListNode, Literal, Node, Plain, Record, copied, node
 from .parser import parse_expression, parse_record
 
 
@@ -103,9 +103,7 @@ class Jdl:
     # -- changing
 
     def copy(self) -> Jdl:
-        """Another description with the same attributes; values are shared, they are replaced and never changed."""
-        old = self.record
-        return Jdl(Record(dict(old.attributes), line=old.line, column=old.column))
+        return Jdl(copied(self.record))
 
     def set(self, name: str, value: Plain) -> None:
         """Set a plain value: scalar, list, mapping."""

@@ -155,12 +155,3 @@ def test_more_operators_than_the_library_can_evaluate_are_refused(chain: str) ->
 
 def test_as_many_operators_as_are_allowed_can_be_evaluated() -> None:
     assert parse("x = 1" + " + 1" * 400).get("x") == 401
-
-
-def test_a_copy_can_be_changed_by_itself() -> None:
-    original = parse("a = 1; b = { 2 }; c = [ d = 3 ]")
-    copied = original.copy()
-    copied.set("a", 4)
-    copied.remove("c")
-    copied.set("e", 5)
-    assert original.text() == "[ a = 1; b = { 2 }; c = [ d = 3; ]; ]"
