@@ -41,7 +41,8 @@ def format_date(moment: Timestamp) -> str:
 
 @lru_cache(maxsize=1024)
 def _calendar(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y%m%d%H%M%S")
+    at = datetime.fromtimestamp(seconds, UTC)
+    return f"{at.year:04d}{at:%m%d%H%M%S}"  # %Y leaves out the zeros of early years
 
 
 def from_datetime(moment: datetime) -> Timestamp:

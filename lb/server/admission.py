@@ -38,7 +38,7 @@ class Admitted:
     """An event that may be stored if its job allows it.
 
     line: its canonical text; digest: what makes it the same event when it comes again (lb.md 5.3, duplicate check);
-    peer: who delivered it; direct: the sender speaks for himself.
+    peer: who delivered it; direct: the sender speaks for himself; trusted: he may speak for others.
     """
 
     event: Event
@@ -46,6 +46,7 @@ class Admitted:
     digest: bytes
     peer: Peer
     direct: bool
+    trusted: bool = False
 
     @property
     def key(self) -> str:
@@ -83,9 +84,10 @@ class Admission:
         event = ulm.parse(line)
         event.arrived = (arrived, 0)
         self._check_place(event)
-        direct = self._check_sender(event, peer)
+        trusted = self._authority.is_trusted_logger(peer)
+        direct = self._check_sender(event, peer, trusted)
         text = ulm.encode(ulm.write(event))
-        return Admitted(event, text, digest_of(event), peer, direct)
+        return Admitted(event, text, digest_of(event), peer, direct, trusted)
 
     def is_ours(self, jobid: JobId) -> bool:
         """Whether the id names this server."""
@@ -98,12 +100,12 @@ class Admission:
         if not _UNIQUE.fullmatch(event.jobid.unique) or event.jobid.unique.startswith("."):
             raise LbError(errno.EINVAL, "the unique part of a job id is up to 255 printable characters without a slash")
 
-    def _check_sender(self, event: Event, peer: Peer) -> bool:
+    def _check_sender(self, event: Event, peer: Peer, trusted: bool) -> bool:
         """Whether the sender speaks for himself; raises LbError when he speaks for others and may not."""
         if not self._authority.may_log(peer, event.name):
             raise not_allowed("Not allowed to log events here")
         direct = same_person(event.user, peer.dn)
-        if not direct and not self._authority.is_trusted_logger(peer):
+        if not direct and not trusted:
             raise must_be_direct() if event.name == REGISTRATION else not_allowed(
                 "DG.USER is not the sender, and the sender is no trusted logger of this server"
             )

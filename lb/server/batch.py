@@ -39,6 +39,9 @@ from lb.server.schema import events, events_flesh, jpreg
 _OWNERS_SOURCES: Final = frozenset({"UserInterface", "LRMS", "Application"})
 #: Events about rights: the original let anybody log them from another source (a trap of lb.md 7).
 _OWNERS_EVENTS: Final = frozenset({"ChangeACL", "GrantPayloadOwnership"})
+#: What is said in the owner's name, and goes into Job Provenance so. The original took it from anybody who named another
+#: source (as above).
+_OWNERS_WORDS: Final = frozenset({"UserTag", "CurDescr"})
 #: Levels of parents above a job: a limit of ours.
 _DEPTH: Final = 16
 
@@ -217,6 +220,7 @@ def _check_author(item: Admitted, job: Record) -> None:
     if event.name == "TakePayloadOwnership":
         return
     needs_owner = event.source in _OWNERS_SOURCES or event.name in _OWNERS_EVENTS
+    needs_owner |= event.name in _OWNERS_WORDS and not item.trusted
     if needs_owner and not same_person(event.user, job.owner):
         raise not_allowed("check_auth(): only the owner of the job may log this event")
 

@@ -11,6 +11,7 @@ from lb.model import ulm
 from lb.model.catalogue import LEVELS, SOURCES, EventType, Field, Kind
 from lb.model.events import EVENTS, Event
 from lb.model.jobid import JobId
+from lb.model.times import format_date, parse_date
 from lb.model.ulm import UlmError, parse, write
 from shared import SHARED, needs_shared
 
@@ -236,3 +237,10 @@ def test_all_real_lines_are_written_as_they_were_read() -> None:
     for line in lines:
         event = parse(line, complete=False)
         assert content(write(event, arrived=True)) == content(ulm.decode(line))
+
+
+@pytest.mark.parametrize("year", ["0001", "0099", "0999", "1970", "9998"])
+def test_early_years_are_written_as_they_are_read(year: str) -> None:
+    """An event once stored could not be read again, nor any other of its job."""
+    text = f"{year}0203040506.000007"
+    assert format_date(parse_date(text)) == text

@@ -356,3 +356,19 @@ def test_the_database_outlives_the_server(tmp_path: Path) -> None:
     job = new()
     Bench(url).must_log(life(job))
     assert Bench(url).status(job).state == "Done"
+
+
+@pytest.mark.parametrize("source", ["NetworkServer", "LBServer", "WorkloadManager"])
+def test_nobody_puts_words_into_the_owners_mouth(db_url: str, source: str) -> None:
+    bench = Bench(db_url, POLICY)
+    job = new()
+    bench.must_log([registration(job)])
+    forged = [
+        line("UserTag", job, 1, OTHER_DN, source=source, name="result", value="forged"),
+        line("CurDescr", job, 2, OTHER_DN, source=source, descr="[ forged = true ]"),
+    ]
+    assert [reply.major for reply in bench.log(*forged, by=OTHER_DN)] == [600, 600]
+    assert not bench.status(job, by=HOST_DN).user_tags
+    bench.must_log([line("UserTag", job, 3, HOST_DN, source=source, name="ce", value="a")], by=HOST_DN)
+    bench.must_log([line("UserTag", job, 4, source="UserInterface", name="mine", value="b")])
+    assert bench.status(job, by=HOST_DN).user_tags == {"ce": "a", "mine": "b"}
