@@ -39,8 +39,7 @@ from lb.server.schema import events, events_flesh, jpreg
 _OWNERS_SOURCES: Final = frozenset({"UserInterface", "LRMS", "Application"})
 #: Events about rights: the original let anybody log them from another source (a trap of lb.md 7).
 _OWNERS_EVENTS: Final = frozenset({"ChangeACL", "GrantPayloadOwnership"})
-#: What is said in the owner's name, and goes into Job Provenance so. The original took it from anybody who named another
-#: source (as above).
+#: What is said in the owner's name, and goes into Job Provenance so. The original took it from anybody (lb.md 7).
 _OWNERS_WORDS: Final = frozenset({"UserTag", "CurDescr"})
 #: Levels of parents above a job: a limit of ours.
 _DEPTH: Final = 16
