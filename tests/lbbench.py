@@ -1,10 +1,6 @@
 """What the tests of the LB server share: events as a producer writes them, a store without a network, a real server."""
 
-import os
 import re
-import signal
-import socket
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +14,6 @@ from sqlalchemy import Engine, func, select
 import pki
 import sql
 from gsi.peer import Peer, ProxyKind
-from httpg.server import Server
 from lb.model import ulm
 from lb.model.events import DIRECT, EXCLUSIVE
 from lb.model.jobid import JobId
@@ -35,6 +30,7 @@ from lb.server.queries import Queries
 from lb.server.store import Store
 from lb.storeproto import Reply
 from testbed import ca
+from tlsserver import free_port, serving
 
 SERVER = "localhost:9000"
 HOST_DN = "/DC=org/DC=example/CN=localhost"
@@ -42,8 +38,6 @@ USER_DN = pki.USER_DN
 OTHER_DN = pki.OTHER_DN
 #: Sources log with codes that count up, so that no event is late.
 ORDER = ("UserInterface", "NetworkServer", "WorkloadManager", "JobController", "LogMonitor", "LRMS", "Application")
-
-PATIENCE_S = 60.0
 
 
 def peer(dn: str = USER_DN, *fqans: str) -> Peer:
@@ -123,25 +117,9 @@ class Bench:
 # ---- a real server --------------------------------------------------------------------------------------------------
 
 
-def free_ports() -> int:
-    """A port p with p, p+1 and p+3 free at the moment."""
-    while True:
-        with socket.socket() as first:
-            first.bind(("127.0.0.1", 0))
-            base = int(first.getsockname()[1])
-        if base < 65000 and all(is_free(base + shift) for shift in (1, 3)):
-            return base
-
-
-def is_free(port: int) -> bool:
-    """Whether nobody listens on the port."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
-
-
 def settings(root: Path, db_url: str, **more: Any) -> Settings:
     """Settings of a server below `root` that exports to Job Provenance."""
-    port = more.pop("port", None) or free_ports()
+    port = more.pop("port", None) or free_port(1, 3)
     certificate, key = root / "hostcert.pem", root / "hostkey.pem"
     if not certificate.exists():
         ca.save_pair(pki.host(), certificate, key)
@@ -158,43 +136,8 @@ def running(chosen: Settings) -> Iterator[int]:
     """Run the server in a process of its own; yields its process id, stops it at the end."""
     node = Node(chosen)
     node.prepare()
-    server = node.server()
-    server.bind()
-    pid = os.fork()
-    if not pid:
-        _run(server)
-    for sock in server._sockets:
-        sock.close()
-    try:
-        yield pid
-    finally:
-        _end(pid)
-
-
-def _run(server: Server) -> None:
-    status = 1
-    try:
-        server.run()
-        status = 0
-    finally:
-        sys.stderr.flush()
-        os._exit(status)
-
-
-def _end(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGTERM)
-        os.waitpid(pid, 0)
-    except ProcessLookupError:
-        return
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    """Wait until the condition holds."""
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
+    with serving(node.server()) as process:
+        yield process.pid
 
 
 def field(text: bytes, name: str) -> str:

@@ -6,6 +6,7 @@
 
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -47,7 +48,13 @@ class Running:
 @contextmanager
 def running(listeners: Sequence[Listener], credential: Credential, ca_dir: Path, **options: Any) -> Iterator[Running]:
     """Run a Server with these arguments in a forked process; stop it at the end."""
-    server = Server(listeners, credential, ca_dir, **options)
+    with serving(Server(listeners, credential, ca_dir, **options)) as process:
+        yield process
+
+
+@contextmanager
+def serving(server: Server) -> Iterator[Running]:
+    """Run the server in a forked process; stop it at the end."""
     ports = server.bind()
     pid = os.fork()
     if not pid:
@@ -61,6 +68,30 @@ def running(listeners: Sequence[Listener], credential: Credential, ca_dir: Path,
         if not process.ended():
             process.signal(signal.SIGTERM)
             wait_for(process.ended)
+
+
+def free_port(*following: int) -> int:
+    """A port p that nobody listens on at the moment, with p + n free as well for each n of `following`."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if all(port + n < 65536 and is_free(port + n) for n in following):
+            return port
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens on the port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; one that has ended and waits to be collected does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def wait_for(condition: Callable[[], object]) -> None:

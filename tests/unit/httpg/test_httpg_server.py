@@ -23,7 +23,7 @@ from httpg.server import Connection, Listener, Server, StartUpError
 from httpg.wsgi import HttpProtocol
 from rawtls import RawClient
 from testbed import ca
-from tlsserver import PATIENCE_S, Running, running, wait_for
+from tlsserver import PATIENCE_S, Running, alive, running, wait_for
 
 GET = b"GET / HTTP/1.1\r\n\r\n"
 
@@ -42,14 +42,6 @@ def ask(process: Running) -> int:
     """The process id of the worker that answers."""
     with RawClient(process.ports[0]) as client:
         return int(client.send(GET).answer()[2])
-
-
-def alive(pid: int) -> bool:
-    """Whether the process runs; one that has ended and waits to be collected does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 class Gate:

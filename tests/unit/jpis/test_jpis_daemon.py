@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from httpg.client import session
 from jpis import config
 from jpis.attributes import JOBID, LB_NAMESPACE
 from soap.client import Client, TransportError
+from tlsserver import free_port
 from unit.jpis import jpis_support
 from unit.jpis.jpis_support import FEED_ID, ask, condition, record, told
 
@@ -39,7 +39,7 @@ class Daemon:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"https://localhost:{self.port}"
         self.database = f"sqlite:///{root / 'jpis.db'}"
         (root / "jpis.xml").write_text(CONFIGURATION)
@@ -94,13 +94,6 @@ class Daemon:
         }
         command = [str(PROGRAMS / "glite-jpis-client"), *arguments]
         return subprocess.run(command, env=environment, input=stdin, capture_output=True, text=True, check=False)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _query(client: Client) -> list[str]:

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -23,17 +22,9 @@ from httpg.wsgi import HttpProtocol
 from soap.client import Client
 from soap.service import Call, application, not_yet
 from testbed import ca
-from tlsserver import Running, running, wait_for
+from tlsserver import Running, free_port, running, wait_for
 
 BIN = Path(sys.executable).parent
-
-
-def free_port() -> int:
-    """A port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass

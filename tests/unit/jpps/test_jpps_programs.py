@@ -20,7 +20,7 @@ from rawtls import RawClient
 from soap.client import Client
 from soap.faults import PosixFault
 from spool.maildir import Maildir
-from tlsserver import wait_for
+from tlsserver import free_port, wait_for
 from unit.jpps import jpps_programs
 from unit.jpps.jpps_programs import Daemon, told
 from unit.jpps.jpps_support import JOB, JOB2, LB, LB_URI, SMALL_DUMP, SYSTEM, condition
@@ -161,7 +161,7 @@ def all_jobs(notes: Path) -> list[dict[str, Any]]:
 
 
 def test_feeds_wait_for_an_index_server_and_survive_a_kill(daemon: Daemon, tmp_path: Path) -> None:
-    notes, port = tmp_path / "told", jpps_programs.free_port()
+    notes, port = tmp_path / "told", free_port()
     subscribe(daemon, f"https://localhost:{port}/")
     register(daemon, JOB)
     daemon.stop(signal.SIGKILL)
@@ -240,7 +240,7 @@ def test_a_wrong_command_line_is_explained(options: list[str], text: str) -> Non
 def test_a_start_that_fails_says_why(tmp_path: Path, options: list[str], text: str) -> None:
     command = [
         str(jpps_programs.BIN / "glite-jp-primarystoraged"), "-d", "-B", f"I,{tmp_path / 's'}",
-        "-B", f"E,https://localhost:{jpps_programs.free_port()}/jpps", *jpps_programs.credentials(tmp_path), *options,
+        "-B", f"E,https://localhost:{free_port()}/jpps", *jpps_programs.credentials(tmp_path), *options,
     ]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 1
@@ -261,7 +261,7 @@ def test_one_server_per_pid_file(daemon: Daemon, tmp_path: Path) -> None:
     assert daemon.process is not None
     assert int(pid_file.read_text()) == daemon.process.pid
     command = [str(each) for each in json.loads(json.dumps(daemon.process.args))]
-    command[command.index("-p") + 1] = str(jpps_programs.free_port())
+    command[command.index("-p") + 1] = str(free_port())
     second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert second.returncode == 1
     assert f"process {daemon.process.pid}" in second.stderr

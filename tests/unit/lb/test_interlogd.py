@@ -22,9 +22,10 @@ from lb.model.jobid import JobId
 from lb.producer import EventSpool, JobLogger, Producer
 from lb.storeclient import StoreError
 from lb.storeproto import OK, Reply, failure
-from lbbench import SERVER, USER_DN, free_ports, line, running, settings, wait_for
+from lbbench import SERVER, USER_DN, line, running, settings
 from spool.eventfile import EventFiles
 from testbed import ca
+from tlsserver import free_port, wait_for
 
 RETRY_S = 0.01
 
@@ -234,7 +235,7 @@ def interlogd(prefix: Path, root: Path) -> "subprocess.Popen[bytes]":
 
 
 def test_from_a_logger_to_a_status_while_everything_is_killed(tmp_path: Path) -> None:
-    chosen = settings(tmp_path, f"sqlite:///{tmp_path / 'lb.db'}", port=free_ports())
+    chosen = settings(tmp_path, f"sqlite:///{tmp_path / 'lb.db'}", port=free_port(1, 3))
     prefix = tmp_path / "spool" / "dglogd.log"
     job = ids.new(chosen.server)
     client = LbClient(f"https://localhost:{chosen.ws_port}/", session(pki.user(), pki.ca_dir()))

@@ -13,8 +13,8 @@ from lb.server.main import LimitsParam, _listen
 from lb.server.main import command as bkserverd
 from lb.server.queries import Limits
 from lb.storeclient import StoreConnection, StoreError
-from lbbench import free_ports
 from testbed import ca
+from tlsserver import free_port
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path, pair: list[str]) 
 
 
 def test_a_port_that_is_taken(tmp_path: Path, pair: list[str]) -> None:
-    base = free_ports()
+    base = free_port(1, 3)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", base + 1))
         taken.listen()

@@ -29,11 +29,12 @@ from lb.server.node import Settings
 from lb.server.storeport import MAX_MESSAGE
 from lb.storeclient import StoreConnection
 from lb.storeproto import Reply
-from lbbench import OTHER_DN, USER_DN, free_ports, is_free, life, line, registration, running, settings, wait_for
+from lbbench import OTHER_DN, USER_DN, life, line, registration, running, settings
 from shared import SHARED, needs_shared
 from soap.contract import load
 from soap.faults import PosixFault
 from spool.maildir import Maildir
+from tlsserver import free_port, is_free, wait_for
 
 HEADERS = {
     "Content-Type": "application/x-dglb", "Accept": "application/x-dglb", "Cache-Control": "no-cache",
@@ -134,7 +135,7 @@ def test_the_captured_exchange_is_answered_with_the_captured_bytes(tmp_path: Pat
         recorded[match.end():match.end() + int(match[1])]
         for match in re.finditer(rb"##### \S+ pid=\d+ \w+ len=(\d+) [^\n]*\n", recorded)
     )
-    port = free_ports()
+    port = free_port(1, 3)
     old, new = b"localhost:9000", b"localhost:%d" % port
     assert len(old) <= len(new) <= len(old) + 1
     grown = len(new) - len(old)

@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,19 +35,6 @@ os.fsync = counted
 from wms.manager.main import main
 main()
 """
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Any]:
-    made: list[WmGrid] = []
-
-    def new(**options: Any) -> WmGrid:
-        made.append(WmGrid(tmp_path, **options))
-        return made[-1]
-
-    yield new
-    for grid in made:
-        grid.close()
 
 
 def check_codes(grid: WmGrid, jobid: str) -> None:

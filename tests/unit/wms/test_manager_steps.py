@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 import pki
 import tlsserver
 from lb.model.seqcode import SeqCode
-from wmgrid import WmGrid, cancel_command, ceid
+from wmgrid import cancel_command, ceid
 from wms.ce.base import CeError, CeJob, CeState, Report
 from wms.manager.lifecycle import Job, Lifecycle, Wish
 from wms.manager.outcome import FATAL, NO_OUTPUT, Limits, Verdict, judge
@@ -25,19 +24,6 @@ MATCHED = [
     "LM:Transfer OK",
 ]
 BACK = ["LM:Done FAILED", "LM:Resubmission WILLRESUB", "LM:EnQueued START", "LM:EnQueued OK", "WM:DeQueued"]
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Any]:
-    made: list[WmGrid] = []
-
-    def new(**options: Any) -> WmGrid:
-        made.append(WmGrid(tmp_path, **options))
-        return made[-1]
-
-    yield new
-    for grid in made:
-        grid.close()
 
 
 class Clock:

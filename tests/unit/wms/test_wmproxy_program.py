@@ -11,7 +11,7 @@ import requests
 
 import pki
 from httpg.client import session
-from tlsserver import wait_for
+from tlsserver import free_port, wait_for
 from unit.wms import wmproxy_support as support
 from wms.config import Settings, load
 
@@ -37,7 +37,7 @@ workers = 1
 def config(tmp_path: Path) -> Path:
     support.host_files(tmp_path)
     path = tmp_path / "glite_wms.toml"
-    path.write_text(TOML.format(ca=pki.ca_dir(), port=support.free_ports()))
+    path.write_text(TOML.format(ca=pki.ca_dir(), port=free_port()))
     return path
 
 

@@ -15,6 +15,7 @@ from gsi.delegation import DelegationStore
 from gsi.proxy import create_proxy, sign_request
 from lb.model.events import Event
 from soap.faults import TypedFault
+from tlsserver import free_port
 from unit.wms import wmproxy_support as support
 from unit.wms.wmproxy_support import HELLO, User, World, counts
 from wms.jdl import parse
@@ -458,7 +459,7 @@ def test_with_a_list_of_users_others_are_refused(tmp_path: Path, lb: str) -> Non
 
 
 def test_registration_goes_to_the_next_lb_server_or_says_that_there_is_none(tmp_path: Path, lb: str) -> None:
-    dead = f"localhost:{support.free_ports(2)}"
+    dead = f"localhost:{free_port(1)}"
     settings = support.settings(tmp_path / "two", *[dead] * 3, lb)
     with support.wmproxy_server(settings):
         user = World(settings).user()

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 import pki
-import tlsserver
 from httpg.server import Listener
 from httpg.wsgi import HttpProtocol
+from tlsserver import alive, running, wait_for
 from wms import jdl as language
 from wms.jobdirectory import JobDirectory
 from wms.sandbox import gacl, upload
@@ -78,8 +78,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str
     upload.prepare(root)
     app = SandboxApplication(root, max_input_bytes=LIMIT, max_output_bytes=LIMIT)
     listener = Listener("127.0.0.1", 0, lambda: HttpProtocol(app))
-    with tlsserver.running([listener], pki.host(), pki.ca_dir(), workers=1) as running:
-        yield root, running.url("")
+    with running([listener], pki.host(), pki.ca_dir(), workers=1) as process:
+        yield root, process.url("")
 
 
 @pytest.fixture
@@ -227,7 +227,7 @@ def test_a_signal_ends_the_job_and_its_output_still_comes(node: Node, number: si
     assert (done.exit_code, done.payload_started) == (None, True)
     assert node.output("o") == b"begun\n"
     child = int((node.work / "child").read_text())
-    wait_for(lambda: ended(child))
+    wait_for(lambda: not alive(child))
 
 
 def test_the_job_ends_with_its_proxy(node: Node) -> None:
@@ -270,16 +270,3 @@ def test_what_a_job_forges_is_not_believed(tmp_path: Path) -> None:
 def test_the_script_needs_nothing_but_the_standard_library(tmp_path: Path) -> None:
     code = f"import runpy; runpy.run_path({str(SCRIPT)!r}, run_name='wrapper')"
     assert subprocess.run([sys.executable, "-I", "-S", "-c", code], cwd=tmp_path, check=False).returncode == 0
-
-
-def ended(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    tlsserver.wait_for(condition)
-
-

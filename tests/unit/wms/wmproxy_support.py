@@ -1,7 +1,5 @@
 """Real servers around the WMProxy for its tests: an LB server, the WMProxy itself, users with proxies."""
 
-import random
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,19 +10,17 @@ from typing import Any
 
 import requests
 
+import lbbench
 import pki
 import tlsserver
 from gsi.credential import Credential
 from gsi.proxy import create_proxy, sign_request
 from httpg.client import session
-from httpg.server import Server
 from lb.client import LbClient
 from lb.model import ulm
 from lb.model.events import Event
 from lb.model.jobid import JobId
 from lb.producer import Producer, make_event
-from lb.server.node import Node
-from lb.server.node import Settings as LbSettings
 from lb.storeclient import StoreConnection
 from shared import ROOT
 from soap.client import Client
@@ -53,45 +49,9 @@ def host_files(root: Path) -> tuple[Path, Path]:
 def lb_server(root: Path) -> Iterator[str]:
     """An LB server on SQLite; yields its name in job ids."""
     root.mkdir(parents=True, exist_ok=True)
-    cert, key = host_files(root)
-    port = free_ports(4)
-    settings = LbSettings(
-        address="localhost",
-        database=f"sqlite:///{root / 'lb.db'}",
-        ca_dir=pki.ca_dir(),
-        cert=cert,
-        key=key,
-        port=port,
-        ws_port=port + 3,
-        listen="127.0.0.1",
-        workers=1,
-        purge=root / "purge",
-    )
-    node = Node(settings)
-    node.prepare()
-    with _serving(node.server()):
-        yield f"localhost:{port}"
-
-
-@contextmanager
-def _serving(server: Server) -> Iterator[tlsserver.Running]:
-    with tlsserver.running(
-        server.listeners, server.credential, server.ca_dir, workers=server.workers, background=server.background
-    ) as running:
-        yield running
-
-
-def free_ports(count: int = 1) -> int:
-    """The first of *count* ports in a row that nobody uses now."""
-    while True:
-        first = random.randrange(20000, 60000)
-        try:
-            for port in range(first, first + count):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return first
+    chosen = lbbench.settings(root, f"sqlite:///{root / 'lb.db'}", jpreg=None, jpdump=None, export=None)
+    with lbbench.running(chosen):
+        yield chosen.server
 
 
 def settings(root: Path, *lb_servers: str, **wmproxy: Any) -> Settings:
@@ -110,7 +70,7 @@ def settings(root: Path, *lb_servers: str, **wmproxy: Any) -> Settings:
         lb_servers=lb_servers,
         default_vo="testvo",
     )
-    given: dict[str, Any] = {"listen_address": "127.0.0.1", "port": free_ports(), "workers": 1, "lb_tries": 2}
+    given: dict[str, Any] = {"listen_address": "127.0.0.1", "port": tlsserver.free_port(), "workers": 1, "lb_tries": 2}
     given["lb_pause_s"] = 0.0
     return Settings(common, WmProxy(**(given | wmproxy)))
 
@@ -119,7 +79,7 @@ def settings(root: Path, *lb_servers: str, **wmproxy: Any) -> Settings:
 def wmproxy_server(chosen: Settings) -> Iterator[tlsserver.Running]:
     """The WMProxy of these settings, as its program runs it."""
     prepare(chosen)
-    with _serving(make_server(chosen)) as running:
+    with tlsserver.serving(make_server(chosen)) as running:
         yield running
 
 
