@@ -8,11 +8,13 @@ The name in `tmp` stays until the message is done: it is what a retry is linked 
 """
 
 import os
+import threading
 import time
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from spool.files import sync, sync_directory
+from spool.files import sync_directory, write_new
 
 DIRECTORIES = ("tmp", "new", "work", "post", "undeliverable")
 #: A name is `<seconds>_<microseconds>.<server>`; two writers may meet in one microsecond.
@@ -32,6 +34,8 @@ class Maildir:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._lock = threading.Lock()
+        self._listed: deque[str] = deque()
         for name in DIRECTORIES:
             (root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -41,14 +45,10 @@ class Maildir:
             now = time.time_ns() // 1000
             name = f"{now // 1_000_000}_{now % 1_000_000:06}.{server}"
             try:
-                descriptor = os.open(self._path("tmp", name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                write_new(self._path("tmp", name), data)
             except FileExistsError:
                 time.sleep(0.001)
                 continue
-            with open(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                sync(file.fileno())
             sync_directory(self.root / "tmp")
             os.link(self._path("tmp", name), self._path("new", name))
             sync_directory(self.root / "new")
@@ -57,10 +57,17 @@ class Maildir:
 
     def take_new(self) -> Message | None:
         """Take the oldest new message, or None when there is none."""
-        for name in sorted(os.listdir(self.root / "new")):
+        while (name := self._next_new()) is not None:
             if (message := self._take("new", name)) is not None:
                 return message
         return None
+
+    def _next_new(self) -> str | None:
+        """The oldest name not given out yet; the directory is read again only when all names of the last time are."""
+        with self._lock:
+            if not self._listed:
+                self._listed = deque(sorted(os.listdir(self.root / "new")))
+            return self._listed.popleft() if self._listed else None
 
     def take_retry(self, retry_after_s: float, give_up_s: float) -> Message | None:
         """Take a message whose last try is `retry_after_s` ago; those older than `give_up_s` become undeliverable."""

@@ -153,3 +153,22 @@ def test_writers_and_a_removing_reader_lose_no_event(tmp_path: Path) -> None:
                 files.commit(path, Progress("https://h:9000/u", behind))
             files.remove_delivered(path)
     assert sorted(seen) == sorted(f"{mark}{n}".encode() for mark in "ab" for n in range(50))
+
+
+def test_maildir_is_read_once_for_many_messages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    box = Maildir(tmp_path)
+    names = [box.store(b"x", "s") for _ in range(20)]
+    listings: list[str] = []
+
+    def counted(path: Path) -> list[str]:
+        listings.append(str(path))
+        return [entry.name for entry in os.scandir(path)]
+
+    monkeypatch.setattr("spool.maildir.os.listdir", counted)
+    taken = [box.take_new() for _ in names]
+    assert [message.name for message in taken if message] == sorted(names)
+    assert len(listings) == 1
+    late = box.store(b"y", "s")
+    message = box.take_new()
+    assert message is not None
+    assert message.name == late
