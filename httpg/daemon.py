@@ -24,6 +24,8 @@ import click
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 LOG_FORMAT = "%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
+#: Longest line, in characters; what clients send may be megabytes.
+MAX_LOG_LINE = 4000
 #: Libraries that tell of each step they take: only their warnings are logged.
 TALKATIVE = ("alembic", "spyne")
 
@@ -176,9 +178,34 @@ def _first_line(path: Path) -> str:
 # ---- the life of the process ----------------------------------------------------------------------------------------
 
 
+class OneLine(logging.Formatter):
+    """Writes each record so that nothing in it looks like another one.
+
+    Names, ids and paths in messages come from clients: control characters are written as escapes, the end of what is
+    very long is left out, and the lines of a traceback are indented.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (the library's name)
+        """The line of a record."""
+        line = super().formatMessage(record)
+        if len(line) > MAX_LOG_LINE:
+            line = f"{line[:MAX_LOG_LINE]}… ({len(line)} characters)"
+        return line if line.isprintable() else "".join(map(_visible, line))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        """The lines of a traceback."""
+        return "\n".join(f"    {line}" for line in super().formatException(ei).splitlines())
+
+
+def _visible(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+
+
 def log_to_stderr(level: int | str = logging.INFO) -> None:
     """Log to where standard error goes, terminal or file."""
-    logging.basicConfig(level=level, stream=sys.stderr, format=LOG_FORMAT)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(OneLine(LOG_FORMAT))
+    logging.basicConfig(level=level, handlers=[handler])
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
 

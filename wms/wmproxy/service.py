@@ -85,7 +85,7 @@ class WmProxyService:
             directory = self.kit.directory(str(JobId.parse(jobid or "")))
             there = directory.exists
         except (JobIdError, ValueError) as error:
-            raise OperationError(Code.INVALID_ARGUMENT, f"not a job identifier: {jobid or 'empty'}") from error
+            raise OperationError(Code.INVALID_ARGUMENT, f"not a job identifier: {(jobid or 'empty')[:200]}") from error
         if not there:
             raise unknown(directory.jobid)
         return directory

@@ -1,5 +1,6 @@
 """What all daemons share: the pid file, leaving the terminal, options, logging, the end."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -119,3 +120,25 @@ def test_a_refusal_has_the_programs_name(capsys: pytest.CaptureFixture[str]) -> 
         daemon.refuse("glite-x", ValueError("no port"))
     assert left.value.code == 1
     assert capsys.readouterr().err == "glite-x: no port\n"
+
+
+def test_nothing_that_a_client_sends_makes_a_line_of_the_log() -> None:
+    formatter = daemon.OneLine("%(levelname)s %(message)s")
+    forged = "x\r\n2026-01-01 INFO root: /CN=Admin purged\x1b[2J\u2028y\x85z"
+    record = logging.LogRecord("a", logging.INFO, "", 0, "%s called", (forged,), None)
+    line = formatter.format(record)
+    assert line == "INFO x\\r\\n2026-01-01 INFO root: /CN=Admin purged\\x1b[2J\\u2028y\\x85z called"
+
+
+def test_a_traceback_cannot_pretend_to_be_a_line_of_the_log() -> None:
+    try:
+        raise ValueError("bad\n2026-01-01 INFO root: all is well")
+    except ValueError:
+        record = logging.LogRecord("a", logging.ERROR, "", 0, "failed", (), sys.exc_info())
+    first, *others = daemon.OneLine("%(message)s").format(record).splitlines()
+    assert first == "failed" and others and all(line.startswith("    ") for line in others)
+
+
+def test_a_long_message_is_cut() -> None:
+    record = logging.LogRecord("a", logging.INFO, "", 0, "y" * 5_000_000, (), None)
+    assert len(daemon.OneLine("%(message)s").format(record)) < 5000
