@@ -40,15 +40,14 @@ class EventFiles:
         path = self.path(unique)
         while True:
             created = not path.exists()
-            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-            with open(descriptor, "ab", buffering=0) as file:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            with open(descriptor, "r+b", buffering=0) as file:
                 fcntl.lockf(file, fcntl.LOCK_EX)
                 if not _same_file(descriptor, path):  # removed as delivered while we waited for the lock
                     continue
-                file.write(line + b"\n")
-                sync(descriptor)
-            if created:
-                sync_directory(path.parent)
+                _add(descriptor, line + b"\n")
+                if created:  # under the lock: the next writer's event hangs on the same name
+                    sync_directory(path.parent)
             return
 
     def files(self) -> list[Path]:
@@ -112,6 +111,36 @@ class EventFiles:
                 _control(path).unlink(missing_ok=True)
                 return aside
         raise FileExistsError(f"too many quarantined files of {path.name}")
+
+
+def _add(descriptor: int, data: bytes) -> None:
+    """Put `data` behind the last whole line, all of it or nothing, on disk."""
+    end = _end_of_lines(descriptor)
+    try:
+        written = 0
+        while written < len(data):  # a disk that is nearly full takes a part and refuses the rest
+            written += os.pwrite(descriptor, data[written:], end + written)
+        sync(descriptor)
+    except OSError:
+        os.ftruncate(descriptor, end)
+        raise
+
+
+def _end_of_lines(descriptor: int) -> int:
+    """The offset behind the last LF. What a writer that died left behind it was never acknowledged; it is cut off, lest
+    it spoil the next event."""
+    size = end = os.fstat(descriptor).st_size
+    block = 1  # nearly always the last byte is the LF
+    while end > 0:
+        begin = max(0, end - block)
+        found = os.pread(descriptor, end - begin, begin).rfind(b"\n")
+        if found >= 0:
+            end = begin + found + 1
+            break
+        end, block = begin, READ_SIZE
+    if end < size:
+        os.ftruncate(descriptor, end)
+    return end
 
 
 def _control(path: Path) -> Path:

@@ -2,12 +2,15 @@
 
 import multiprocessing
 import os
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from spool.eventfile import EventFiles, Progress
-from spool.files import write_durably
+from spool.files import write_durably, write_new
 from spool.jobdir import JobDir
 from spool.maildir import Maildir
 
@@ -172,3 +175,58 @@ def test_maildir_is_read_once_for_many_messages(tmp_path: Path, monkeypatch: pyt
     message = box.take_new()
     assert message is not None
     assert message.name == late
+
+
+@contextmanager
+def full_disk(size: int) -> Iterator[None]:
+    """No file may become longer than `size` bytes: a write that would is cut short, the next one fails."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_an_event_that_does_not_fit_on_the_disk_leaves_nothing_behind(tmp_path: Path) -> None:
+    files = EventFiles(tmp_path / "log")
+    files.append("u", b"first")
+    with full_disk(10), pytest.raises(OSError, match="File too large"):
+        files.append("u", b"the second event")
+    files.append("u", b"third")
+    assert files.path("u").read_bytes() == b"first\nthird\n"
+
+
+@pytest.mark.parametrize("left", [b"half a li", b"x" * 3_000_000])
+@pytest.mark.parametrize("whole", [b"", b"first\n"])
+def test_what_a_dead_writer_left_unfinished_does_not_spoil_the_next_event(
+    tmp_path: Path, whole: bytes, left: bytes
+) -> None:
+    files = EventFiles(tmp_path / "log")
+    files.path("u").write_bytes(whole + left)
+    files.append("u", b"next")
+    assert files.path("u").read_bytes() == whole + b"next\n"
+
+
+@pytest.mark.parametrize("store", [
+    lambda root, data: write_durably(root / "x", data),
+    lambda root, data: write_new(root / "x", data),
+    lambda root, data: Maildir(root).store(data, "s"),
+    lambda root, data: JobDir(root).deliver(data),
+], ids=["write_durably", "write_new", "maildir", "jobdir"])
+def test_what_does_not_fit_on_the_disk_leaves_nothing_behind(
+    tmp_path: Path, store: Callable[[Path, bytes], object]
+) -> None:
+    with full_disk(100), pytest.raises(OSError, match="File too large"):
+        store(tmp_path, b"x" * 1000)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_bytes_are_on_disk_when_they_are_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes that are still in a buffer of the process when fsync is called would not survive a power cut."""
+    synced = []
+    monkeypatch.setattr("spool.files.sync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
+    write_durably(tmp_path / "x", b"small")
+    Maildir(tmp_path / "box").store(b"small", "s")
+    JobDir(tmp_path / "queue").deliver(b"small")
+    assert synced == [5, 5, 5]
