@@ -3,7 +3,7 @@
 The rules of registration:
 
 ====================================  ===============================================================================
-job unknown                           registered; a zombie lives again, unless the registration is exclusive
+job unknown                           registered; a zombie of the same owner lives again, unless exclusive
 job known, same owner                 one more RegJob event, the state machine takes what is new in it
 job known, other owner                EPERM
 job known or zombie, exclusive        EEXIST
@@ -28,7 +28,7 @@ from lb.model.jobid import JobId
 from lb.model.rules import parents
 from lb.model.seqcode import NULL
 from lb.model.times import Timestamp
-from lb.server import family, record, zombies
+from lb.server import family, record, schema, zombies
 from lb.server.admission import Admitted, must_be_direct, not_registered
 from lb.server.authority import same_person
 from lb.server.errors import LbError, not_allowed
@@ -145,6 +145,8 @@ class Batch:
         zombie = bool(zombies.among(self._conn, [jobid]))
         if zombie and item.exclusive and self._options.exclusive_zombies:
             raise LbError(errno.EEXIST, "Zombie job with given jobid already exists. Rejecting event.")
+        if zombie and zombies.owner_of(self._conn, jobid) not in (None, schema.userid(item.peer.dn)):
+            raise not_allowed("Job was registered with different owner and purged. Rejecting event.")
         self._check_parent(item)
         if zombie:
             self._revived.append(jobid)

@@ -160,10 +160,11 @@ class Purge:
         keys = [jobid.unique for jobid in jobids]
         if self._exports.registrations is not None:
             jpreg.export_before_purge(conn, self._exports.registrations, keys)
+        owners = _owners(conn, keys)
         for table in _TABLES:
             for start in range(0, len(keys), CHUNK):
                 conn.execute(delete(table).where(table.c.jobid.in_(keys[start : start + CHUNK])))
-        zombies.bury(conn, jobids)
+        zombies.bury(conn, jobids, owners)
 
     def _announce(self, jobids: Sequence[JobId], files: Mapping[JobId, Path]) -> None:
         """The last thing before the commit: a message that is stored names a file that stays."""
@@ -171,6 +172,14 @@ class Purge:
             for jobid in jobids:
                 if jobid in files:
                     self._exports.messages.store(message(jobid, files[jobid]), MESSAGE_SERVER)
+
+
+def _owners(conn: Connection, keys: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for start in range(0, len(keys), CHUNK):
+        rows = conn.execute(select(jobs.c.jobid, jobs.c.userid).where(jobs.c.jobid.in_(keys[start : start + CHUNK])))
+        found.update((key, userid) for key, userid in rows)
+    return found
 
 
 def _unchanged(conn: Connection, family: Family) -> bool:

@@ -7,6 +7,7 @@ They have the original's names and meaning. Where they differ:
   `states.seq` alone;
 * `events.digest` makes a repeated delivery recognisable;
 * the columns `STD_*` are always there;
+* `zombie_jobs.userid` is the owner of the purged job;
 * `jpreg` lists the registrations that are still to be exported to Job Provenance.
 
 Texts from outside are kept as bytes: event lines hold bytes that are no UTF-8.
@@ -122,6 +123,7 @@ zombie_jobs = Table(
     Column("jobid", sql.Text255, primary_key=True),
     Column("prefix_id", Integer, primary_key=True, autoincrement=False),
     Column("suffix_id", Integer, primary_key=True, autoincrement=False),
+    Column("userid", sql.Key32),
 )
 
 jpreg = Table(

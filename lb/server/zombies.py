@@ -4,10 +4,12 @@ A job id is cut in three: the prefix `https://host:port/`, the middle, and the s
 have one). Prefixes and suffixes are few and numbered; a zombie is a middle and two small numbers.
 
 Unlike the original, an id whose prefix or suffix is not known is simply no zombie, every type of job is remembered,
-and two jobs that differ only in their suffix are two zombies.
+two jobs that differ only in their suffix are two zombies, and whose they were is remembered: a purged job is still its
+owner's, here and in Job Provenance.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Column, Connection, Table, delete, select, tuple_
@@ -22,14 +24,20 @@ _CHUNK = 500
 Key = tuple[str, int, int]
 
 
-def bury(conn: Connection, jobids: Iterable[JobId]) -> None:
-    """Remember the jobs as purged; harmless for those that are remembered already."""
+def bury(conn: Connection, jobids: Iterable[JobId], owners: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Remember the jobs as purged; harmless for those that are remembered already.
+
+    owners: database keys of their users, by the unique part of the id, as far as they are known.
+    """
     parts = {jobid: _cut(jobid) for jobid in jobids}
     prefixes = _numbers(conn, zombie_prefixes, {prefix for prefix, _, _ in parts.values()}, insert=True)
     suffixes = _numbers(conn, zombie_suffixes, {suffix for _, _, suffix in parts.values()}, insert=True)
     rows = [
-        {"jobid": middle, "prefix_id": prefixes[prefix], "suffix_id": suffixes[suffix]}
-        for prefix, middle, suffix in parts.values()
+        {
+            "jobid": middle, "prefix_id": prefixes[prefix], "suffix_id": suffixes[suffix],
+            "userid": owners.get(jobid.unique),
+        }
+        for jobid, (prefix, middle, suffix) in parts.items()
     ]
     if rows:
         sql.insert_new(conn, zombie_jobs, rows)
@@ -40,6 +48,12 @@ def among(conn: Connection, jobids: Sequence[JobId]) -> set[JobId]:
     keys = _keys(conn, jobids)
     by_key = {key: jobid for jobid, key in keys.items()}
     return {by_key[key] for key in _existing(conn, list(by_key))}
+
+
+def owner_of(conn: Connection, jobid: JobId) -> str | None:
+    """Database key of the user whose job the zombie was; None when it is not known, or no zombie."""
+    keys = list(_keys(conn, [jobid]).values())
+    return conn.execute(select(zombie_jobs.c.userid).where(_key().in_(keys))).scalar_one_or_none()
 
 
 def revive(conn: Connection, jobids: Sequence[JobId]) -> None:

@@ -161,6 +161,18 @@ def test_a_zombie_is_registered_again_unless_exclusively(site: Site) -> None:
     assert site.bench.count("zombie_jobs") == 0
 
 
+def test_a_purged_job_comes_back_for_its_owner_only(site: Site) -> None:
+    """Somebody else could otherwise take over its id, and have his events stored as its provenance."""
+    job = done(site)
+    site.run(job)
+    for exclusive in (False, True):
+        [reply] = site.bench.log(registration(job, OTHER_DN, exclusive=exclusive), by=OTHER_DN)
+        assert not reply.ok
+    assert site.is_purged(job)
+    assert site.bench.count("jobs") == 0
+    site.bench.must_log([registration(job)])
+
+
 # ---- which jobs -----------------------------------------------------------------------------------------------------
 
 
