@@ -22,6 +22,7 @@ class Server:
     def __init__(self) -> None:
         self._root = Path(tempfile.mkdtemp(prefix="mdb-"))  # short: a socket path has at most 107 bytes
         self._process: subprocess.Popen[bytes] | None = None
+        self._command: list[str] = []
 
     @property
     def socket(self) -> Path:
@@ -37,13 +38,23 @@ class Server:
         install = [_need("mariadb-install-db"), "--no-defaults", *run_as, f"--datadir={data}",
                    "--auth-root-authentication-method=normal", "--skip-test-db"]
         subprocess.run(install, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        command = [_need("mariadbd"), "--no-defaults", *run_as, f"--datadir={data}", f"--socket={self.socket}",
-                   f"--pid-file={self._root / 'pid'}", "--skip-networking", "--innodb-buffer-pool-size=64M",
-                   "--max-connections=400", "--character-set-server=utf8mb4"]
-        with (self._root / "log").open("wb") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        self._wait()
+        self._command = [_need("mariadbd"), "--no-defaults", *run_as, f"--datadir={data}",
+                         f"--socket={self.socket}", f"--pid-file={self._root / 'pid'}", "--skip-networking",
+                         "--innodb-buffer-pool-size=64M", "--max-connections=400", "--character-set-server=utf8mb4"]
+        self.start()
         return self
+
+    def start(self) -> None:
+        """Start the server, for the first time or after `kill`, and wait until it answers."""
+        with (self._root / "log").open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+        self._wait()
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
 
     def __exit__(self, *_exc: object) -> None:
         if self._process is not None:

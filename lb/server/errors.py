@@ -1,8 +1,13 @@
 """What the LB server refuses, and the number it says it with (lb.md 15)."""
 
 import errno
+import logging
 import os
 from typing import Final
+
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+log = logging.getLogger(__name__)
 
 NOINDEX: Final = 1416
 _TEXTS: Final = {NOINDEX: "No indexed condition in query"}
@@ -33,3 +38,12 @@ def error_text(code: int) -> str:
 def not_allowed(description: str) -> LbError:
     """EPERM."""
     return LbError(errno.EPERM, description)
+
+
+def database_trouble(what: str, error: SQLAlchemyError) -> LbError:
+    """EIO; what the database says goes to the log, with a traceback unless it just does not answer."""
+    if isinstance(error, OperationalError):
+        log.error("%s: the database does not answer: %s", what, error.orig)
+    else:
+        log.error("%s: the database fails", what, exc_info=error)
+    return LbError(errno.EIO, "the database does not answer; try again later")

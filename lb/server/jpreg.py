@@ -4,20 +4,27 @@ Storing a new job puts it on the list `jpreg` in the same transaction. Here the 
 off the list. Whatever happens in between, a message may come twice, never not at all; the importer knows it then.
 """
 
+import logging
 import threading
 from typing import Final
 
 from sqlalchemy import Connection, Engine, delete, select
+from sqlalchemy.exc import SQLAlchemyError
 
 import sql
 from lb.model import ulm
 from lb.model.jobid import JobId
+from lb.server.errors import database_trouble
 from lb.server.record import CHUNK
 from lb.server.schema import jobs, jpreg, users
 from spool.maildir import Maildir
 
 #: How often the list is looked at when it was empty, in seconds.
 POLL_S: Final = 0.3
+#: Pause after the database or the disk has failed, in seconds.
+TROUBLE_PAUSE_S: Final = 2.0
+
+log = logging.getLogger(__name__)
 
 
 def export_registrations(engine: Engine, maildir: Maildir) -> int:
@@ -42,10 +49,17 @@ def export_before_purge(conn: Connection, maildir: Maildir, keys: list[str]) -> 
 
 
 def run(engine: Engine, maildir: Maildir, stop: threading.Event) -> None:
-    """Work the list off, for ever, until `stop` is set."""
+    """Work the list off, for ever, until `stop` is set; when database or disk fail the list waits."""
     while not stop.is_set():
-        if not export_registrations(engine, maildir):
-            stop.wait(POLL_S)
+        try:
+            if not export_registrations(engine, maildir):
+                stop.wait(POLL_S)
+        except SQLAlchemyError as error:
+            database_trouble("registrations wait", error)
+            stop.wait(TROUBLE_PAUSE_S)
+        except OSError as error:
+            log.error("registrations wait: a message cannot be written: %s", error)
+            stop.wait(TROUBLE_PAUSE_S)
 
 
 def _messages(conn: Connection, keys: list[str]) -> list[tuple[JobId, bytes]]:

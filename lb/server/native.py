@@ -9,11 +9,13 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from gsi.peer import Peer
 from lb.model.jobid import JobId
 from lb.server import nativexml
 from lb.server.authority import Authority
-from lb.server.errors import LbError, not_allowed
+from lb.server.errors import LbError, database_trouble, not_allowed
 from lb.server.nativexml import BACKGROUND, CLIENT_DUMP, LIST
 from lb.server.purge import Purge, PurgeRequest, PurgeResult
 from lb.server.webservice import VERSION
@@ -111,6 +113,8 @@ class QueryPort:
             log.error("purge: a file cannot be written: %s", error)
             failed = LbError(error.errno or errno.EIO, "the server cannot write its files; nothing was lost")
             return _SERVER_ERROR, nativexml.purge_result(None, None, failed)
+        except SQLAlchemyError as error:
+            return _SERVER_ERROR, nativexml.purge_result(None, None, database_trouble("purge", error))
         trouble = _trouble(result)
         body = nativexml.purge_result(result.jobs if LIST in flags else None, result.server_file, trouble)
         return _STATUS.get(trouble.code if trouble else 0, _SERVER_ERROR), body
@@ -129,6 +133,8 @@ class QueryPort:
             self._purge.run(request)
         except OSError:
             log.exception("purge in the background: a file cannot be written")
+        except SQLAlchemyError as error:
+            database_trouble("purge in the background", error)
 
 
 def _trouble(result: PurgeResult) -> LbError | None:

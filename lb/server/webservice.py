@@ -6,6 +6,8 @@ from functools import reduce, wraps
 from operator import or_
 from typing import Any, Final, ParamSpec, TypeVar
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from gsi.authz import Access, requires
 from gsi.peer import Peer
 from lb.model.jobid import JobId, JobIdError
@@ -13,7 +15,7 @@ from lb.model.view import ALL_WS, WS_FLAGS, Flag
 from lb.model.ws import event_to_ws, status_to_ws
 from lb.server.authority import Authority
 from lb.server.conditions import Comparison, Group
-from lb.server.errors import LbError
+from lb.server.errors import LbError, database_trouble
 from lb.server.queries import INDEXED, Queries
 from lb.server.wsconditions import event_groups, job_groups
 from soap.contract import Contract
@@ -58,6 +60,8 @@ def _faults(method: Callable[Parameters, Result]) -> Callable[Parameters, Result
             raise PosixFault(error.code, error.description, text=error.text) from None
         except JobIdError as error:
             raise PosixFault(errno.EINVAL, str(error)) from None
+        except SQLAlchemyError as error:
+            raise PosixFault(errno.EIO, database_trouble(method.__name__, error).description) from None
 
     return call
 
