@@ -32,12 +32,18 @@ class WmProxyPolicy:
         return access is Access.JOB_OWNER and self._may_touch(peer, arguments.get("jobId"))
 
     def _may_touch(self, peer: Peer, jobid: object) -> bool:
-        """A job that is not there has no owner: the operation itself answers that it is unknown."""
+        """A job that is not there has no owner: the operation itself answers that it is unknown.
+
+        One that is there without an access list is being registered or removed, and nobody's.
+        """
         try:
             directory = JobDirectory(self._root, str(JobId.parse(str(jobid))))
+            there = directory.exists
             owner = Gacl.parse(directory.gacl.read_bytes()).owner
-        except (JobIdError, ValueError, FileNotFoundError):
+        except (JobIdError, ValueError):
             return True
+        except FileNotFoundError:
+            return not there
         except XmlRefused:
             return False
         return owner is not None and same_dn(owner, peer.dn)
