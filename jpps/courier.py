@@ -29,6 +29,8 @@ MAX_THREADS = 16
 POLL_S = 0.2
 #: How often expired feeds and uploads are dropped, in seconds.
 CLEAN_S = 30.0
+#: Pause after the database or the storage has failed, in seconds.
+TROUBLE_PAUSE_S = 2.0
 #: Before a feed is served for the first time, in seconds: its subscriber is just being told the feed's id.
 GRACE_S = 0.5
 #: Pauses after failures of a feed, in seconds: doubled from the first to the last.
@@ -114,6 +116,7 @@ class Courier:
                     self._look(pool, stop)
                 except (SQLAlchemyError, OSError) as error:
                     log.error("database or storage fail, feeds wait: %s", error)
+                    stop.wait(TROUBLE_PAUSE_S)
 
     def _look(self, pool: ThreadPoolExecutor, stop: threading.Event) -> None:
         with sql.read(self._engine) as conn:

@@ -125,6 +125,15 @@ class LocalElement(Adapter):
     def _lay_down(self, place: Path, job: CeJob) -> None:
         """Make the directory beside its place and move it there when it is whole."""
         draft = self.root / f"{_UNFINISHED}{secrets.token_hex(8)}"
+        try:
+            self._fill(draft, place, job)
+            os.rename(draft, place)
+        except OSError:
+            _remove(draft)  # on a full disk tries would pile up
+            raise
+        sync_directory(self.root)
+
+    def _fill(self, draft: Path, place: Path, job: CeJob) -> None:
         draft.mkdir(mode=0o700)
         for name in ("work", "state"):
             (draft / name).mkdir(mode=0o700)
@@ -135,8 +144,6 @@ class LocalElement(Adapter):
         }
         write_durably(draft / "job.json", json.dumps(description).encode())
         write_durably(draft / "spec.json", self._spec(place).to_bytes())
-        os.rename(draft, place)
-        sync_directory(self.root)
 
     def _spec(self, place: Path) -> Spec:
         environment = _BASE_ENVIRONMENT | {"HOME": str(place / "work"), **self.environment}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -273,6 +274,21 @@ def test_cleanup_forgets_only_what_has_ended(elements: Elements) -> None:
     element.cleanup(key)
     assert list(element.root.iterdir()) == []
     assert element.poll([key])[key].state is CeState.LOST
+
+
+def test_a_submission_that_does_not_fit_on_the_disk_leaves_nothing_and_may_be_repeated(elements: Elements) -> None:
+    element = elements.new()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(CeError) as refused:
+            element.submit(job("a", "exit 4"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert refused.value.transient and os.listdir(element.root) == []
+    element.submit(job("a", "exit 4"))
+    report = final(element, "a")
+    assert report.progress is not None and report.progress.exit_code == 4
 
 
 def test_an_unfinished_submission_is_swept_away(elements: Elements) -> None:
