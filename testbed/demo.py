@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from testbed import grid as grids
-from testbed.layout import SHIFTED_PORTS, Choices, Layout, NotAGrid
+from testbed.layout import SHIFTED_PORTS, Choices, Damaged, Layout, NotAGrid
 
 JOBS = {
     "slice x": "slice-x.jdl", "slice y": "slice-y.jdl", "slice z": "slice-z.jdl",
@@ -268,6 +268,8 @@ def _clear(directory: Path) -> None:
     except NotAGrid:
         if any(directory.iterdir()):
             raise click.UsageError(f"{directory} exists and is no grid; name another folder with --dir") from None
+    except Damaged as error:
+        raise click.UsageError(str(error)) from None
     shutil.rmtree(directory)
 
 

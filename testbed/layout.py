@@ -20,10 +20,15 @@ DEFAULT_PORTS = {
 #: With --base-port N the ports are packed from N on; the LB store port stays query port + 1 (lb.md 0).
 SHIFTED_PORTS = {"lb": 0, "lb_store": 1, "lb_ws": 3, "jpps": 4, "jpis": 5, "wmproxy": 6}
 MARK = "grid.json"
+DEFAULT_WORKERS = 2
 
 
 class NotAGrid(Exception):
     """The folder holds no grid."""
+
+
+class Damaged(Exception):
+    """The folder holds a grid, but its MARK cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class Choices:
     """What the user chose at the first `up`; kept in DIR/grid.json."""
 
     base_port: int | None = None
-    workers: int = 2
+    workers: int = DEFAULT_WORKERS
     db: str | None = None
 
 
@@ -44,11 +49,13 @@ class Layout:
 
     @classmethod
     def load(cls, root: Path) -> "Layout":
-        """The grid in the folder; raises NotAGrid."""
+        """The grid in the folder; raises NotAGrid, Damaged."""
         try:
             return cls(root.resolve(), Choices(**json.loads((root / MARK).read_text())))
         except FileNotFoundError:
             raise NotAGrid(f"{root} holds no grid; make one with: glite-testbed up {root}") from None
+        except (ValueError, TypeError) as error:
+            raise Damaged(f"{root / MARK} cannot be read: {error}; repair it or remove the folder") from None
 
     def save(self) -> None:
         """Write the choices down."""

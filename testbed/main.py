@@ -8,11 +8,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import click
+from sqlalchemy.exc import SQLAlchemyError
 
 from gsi.errors import GsiError
 from sql.engines import DatabaseUrlError
 from testbed import grid as grids
-from testbed.layout import Choices, Layout, NotAGrid
+from testbed.layout import DEFAULT_WORKERS, Choices, Damaged, Layout, NotAGrid
 from testbed.services import SERVICES
 
 EPILOG = """\b
@@ -37,16 +38,32 @@ def command() -> None:
 @command.command()
 @FOLDER
 @click.option("--base-port", type=click.IntRange(1024, 65500), help="Use the ports from here on.")
-@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True, help="Processes of each server.")
+@click.option("--workers", type=click.IntRange(1, 64), help="Processes of each server.  [default: 2]")
 @click.option("--db", metavar="URL", help="MySQL/MariaDB server and database prefix, instead of SQLite files.")
-def up(directory: Path, base_port: int | None, workers: int, db: str | None) -> None:
-    """Make the grid in DIR if it is not there, start what does not run, return when every service answers."""
+def up(directory: Path, base_port: int | None, workers: int | None, db: str | None) -> None:
+    """Make the grid in DIR if it is not there, start what does not run, return when every service answers.
+
+    The options belong to the grid: they are chosen when it is made, and later calls need none.
+    """
     try:
         grid = Layout.load(directory)
     except NotAGrid:
-        grid = Layout(directory.resolve(), Choices(base_port, workers, db))
+        grid = Layout(directory.resolve(), Choices(base_port, workers or DEFAULT_WORKERS, db))
+    else:
+        _refuse_other_choices(grid, {"--base-port": base_port, "--workers": workers, "--db": db})
     grids.up(grid, say=click.echo)
     click.echo(f"The grid is up. To use it:  . {grid.root}/env.sh")
+
+
+def _refuse_other_choices(grid: Layout, asked: dict[str, int | str | None]) -> None:
+    """Ports are part of the job ids, the database holds the jobs: neither can be changed under a grid that is there."""
+    kept = {"--base-port": grid.choices.base_port, "--workers": grid.choices.workers, "--db": grid.choices.db}
+    for option, value in asked.items():
+        if value is not None and value != kept[option]:
+            known = kept[option] if option != "--db" or kept[option] is None else "URL of its own"
+            was = f"made with {option} {known}" if known is not None else f"made without {option}"
+            raise click.UsageError(f"the grid in {grid.root} was {was} and keeps that; leave the option out, or make "
+                                   f"another grid in another folder")
 
 
 @command.command()
@@ -118,8 +135,11 @@ def main() -> None:
         sys.exit(error.exit_code)
     except click.exceptions.Abort:
         sys.exit(130)
-    except (NotAGrid, grids.NotUp, DatabaseUrlError, GsiError) as error:
+    except (NotAGrid, Damaged, grids.NotUp, DatabaseUrlError, GsiError, OSError) as error:
         click.echo(f"glite-testbed: {error}", err=True)
+        sys.exit(1)
+    except SQLAlchemyError as error:
+        click.echo(f"glite-testbed: the database cannot be used: {getattr(error, 'orig', error)}", err=True)
         sys.exit(1)
 
 

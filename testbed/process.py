@@ -48,7 +48,11 @@ def descendants(pid: int) -> list[Process]:
     """All children of a running process, and their children."""
     found = []
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, path.read_text().split()):
+        try:
+            children = path.read_text().split()
+        except (FileNotFoundError, ProcessLookupError):  # the thread has ended since we saw it
+            continue
+        for child in map(int, children):
             found += [Process(child, start_time(child) or ""), *descendants(child)]
     return found
 

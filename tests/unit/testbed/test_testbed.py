@@ -9,9 +9,10 @@ import pytest
 from gsi.credential import Credential
 from gsi.peer import ProxyKind
 from gsi.verify import peer_from_chain
-from testbed import configuration, process
+from testbed import configuration, main, process
 from testbed import grid as grids
-from testbed.layout import HOST, USER_DN, Choices, Layout, NotAGrid
+from testbed.demo import free_base_port
+from testbed.layout import HOST, USER_DN, Choices, Damaged, Layout, NotAGrid
 from testbed.process import Process
 
 
@@ -26,6 +27,54 @@ def test_choices_are_remembered(tmp_path: Path) -> None:
     assert Layout.load(tmp_path) == grid
     assert grid.ports["lb_store"] == grid.ports["lb"] + 1 == 20001
     assert grid.environment["GLITE_WMS_QUERY_SERVER"] == "localhost:20000"
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"colour": "blue"}'])
+def test_a_damaged_grid_is_not_taken_for_none(tmp_path: Path, content: str) -> None:
+    (tmp_path / "grid.json").write_text(content)
+    with pytest.raises(Damaged, match=r"grid\.json"):
+        Layout.load(tmp_path)
+
+
+def glite_testbed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> tuple[int, str]:
+    """Run glite-testbed in this process; the exit code and what it prints to standard error."""
+    monkeypatch.setattr(sys, "argv", ["glite-testbed", *arguments])
+    with pytest.raises(SystemExit) as end:
+        main.main()
+    return int(end.value.code or 0), capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("made", "options", "said"), [
+    (Choices(20000, 2, None), ["--base-port", "21000"], "was made with --base-port 20000 and keeps that"),
+    (Choices(None, 2, None), ["--base-port", "21000"], "was made without --base-port"),
+    (Choices(None, 2, None), ["--workers", "3"], "was made with --workers 2"),
+    (Choices(None, 2, None), ["--db", "mysql://u:secret@h/d"], "was made without --db"),
+    (Choices(None, 2, "mysql://u:secret@h/c"), ["--db", "mysql://u:secret@h/d"], "was made with --db URL of its own"),
+])
+def test_a_grid_keeps_the_choices_it_was_made_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    made: Choices, options: list[str], said: str,
+) -> None:
+    Layout(tmp_path, made).save()
+    code, error = glite_testbed(monkeypatch, capsys, "up", str(tmp_path), *options)
+    assert code == 2 and said in error and "secret" not in error
+    assert Layout.load(tmp_path).choices == made
+
+
+def test_a_folder_or_database_that_cannot_be_used_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    code, error = glite_testbed(monkeypatch, capsys, "up", str(tmp_path / "file" / "grid"))
+    assert code == 1 and error.startswith("glite-testbed: ") and "Not a directory" in error
+    pytest.importorskip("MySQLdb")
+    url = f"mysql://u:secret@localhost/x?unix_socket={tmp_path / 'none'}"
+    code, error = glite_testbed(monkeypatch, capsys, "up", str(tmp_path / "grid"), "--base-port", str(free_base_port()),
+                          "--db", url)
+    assert code == 1 and "the database cannot be used" in error and "secret" not in error
+    assert not (tmp_path / "grid" / "grid.json").exists()
 
 
 def test_the_usual_ports_are_the_original_ones(tmp_path: Path) -> None:
