@@ -81,9 +81,20 @@ def print_json(value: Any, pretty: bool = True) -> None:
     click.echo(json.dumps(value, indent=2 if pretty else None))
 
 
+def read_text(path: Path) -> str:
+    """A text file of the user, UTF-8 whatever the locale is. Raises UiError."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UiError("File", f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise UiError("File", f"{path} is no UTF-8 text: byte {error.start + 1} is {error.object[error.start]:#x}; "
+                              f"convert it, for instance with iconv") from None
+
+
 def read_jobids(path: Path) -> list[str]:
     """The job ids of a file as `glite-wms-job-submit -o` writes it: one a line, `#` begins a comment."""
-    ids = [line.strip() for line in path.read_text().splitlines()]
+    ids = [line.strip() for line in read_text(path).splitlines()]
     found = [line for line in ids if line and not line.startswith("#")]
     if not found:
         raise UiError("Wrong Input", f"{path} holds no job identifier")

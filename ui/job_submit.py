@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import click
 
-from ui.frame import UiError, common_options, config_option, output_options, print_json, run, stripe
+from ui.frame import UiError, common_options, config_option, output_options, print_json, read_text, run, stripe
 from ui.settings import Settings
 from ui.wmproxy import WmProxy
 from wms.jdl import Jdl, JdlError, LocalFile, apply_client_defaults, check, collect_local_files, parse
@@ -78,10 +78,7 @@ def command(
 
 def read_jdl(path: Path, settings: Settings, resource: str | None = None) -> Jdl:
     """Read and check a job description, with the configured defaults filled in; raises UiError."""
-    try:
-        text = path.read_text()
-    except OSError as error:
-        raise UiError("Jdl", f"cannot read {path}: {error.strerror}") from None
+    text = read_text(path)
     try:
         jdl = parse(text)
         check(jdl)
@@ -167,7 +164,7 @@ def _start(server: WmProxy, jobid: str, output: Path | None) -> None:
 
 def _append(path: Path, *lines: str) -> None:
     head = [] if path.exists() and path.stat().st_size else [FIRST_LINE]
-    with path.open("a") as file:
+    with path.open("a", encoding="utf-8") as file:
         file.write("".join(f"{line}\n" for line in [*head, *lines]))
 
 

@@ -13,7 +13,7 @@ import requests
 from gsi.credential import Credential, ca_directory
 from httpg.client import session
 from soap import xml
-from ui.frame import UiError, common_options, print_json, run
+from ui.frame import UiError, common_options, print_json, read_jobids, run
 
 #: The states in the order of their codes; each has a time-out of its own in the request.
 STATES = ("Undefined", "Submitted", "Waiting", "Ready", "Scheduled", "Running", "Done", "Cleared", "Aborted",
@@ -77,9 +77,7 @@ def command(
         raise click.UsageError("name the LB server with -m host:port, or set GLITE_WMS_QUERY_SERVER")
     ages = {"Aborted": aborted, "Cleared": cleared, "Cancelled": cancelled, "Done": done}
     ages |= dict.fromkeys(OTHER, other)
-    jobids = [line.strip() for line in job_file.read_text().splitlines() if line.strip()] if job_file else []
-    if job_file and not jobids:
-        raise UiError("Wrong Input", f"{job_file} holds no job identifier")
+    jobids = read_jobids(job_file) if job_file else []
     flags = [name for name, wanted in (("really_purge", not dry_run), ("list_jobs", return_list or as_json),
                                        ("server_dump", server_dump)) if wanted]
     result = _ask(server, _request(jobids, ages, target_runtime, flags))

@@ -10,8 +10,8 @@ import requests
 from gsi.credential import Credential, ca_directory
 from httpg.client import session
 from lb.model.jobid import JobId
-from ui.frame import UiError
-from wms.jdl import Jdl, parse
+from ui.frame import UiError, read_text
+from wms.jdl import Jdl, JdlError, parse
 
 ENDPOINT = "GLITE_WMS_WMPROXY_ENDPOINT"
 #: Seconds that a command waits for an answer.
@@ -53,7 +53,10 @@ class Settings:
         """The first that exists of: option, environment, the user's file, the site's file."""
         for path in self._config_paths():
             if path.is_file():
-                found = parse(path.read_text())
+                try:
+                    found = parse(read_text(path))
+                except JdlError as error:
+                    raise UiError("Wrong Configuration", f"{path}: {error}") from None
                 section = found.get("WmsClient")
                 return section if isinstance(section, Jdl) else found
         return None

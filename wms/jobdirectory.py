@@ -160,7 +160,7 @@ class JobDirectory:
         for _ in range(2):  # a start may rename the file between the two looks
             for path in (self.jdl_started, self.jdl_to_start):
                 try:
-                    return path.read_text()
+                    return path.read_text(encoding="utf-8")
                 except FileNotFoundError:
                     continue
         raise FileNotFoundError(self.jdl_to_start)

@@ -126,7 +126,7 @@ class Store:
         write_durably(self._record(record.jobid), record.to_bytes())
 
     def jdl(self, jobid: str) -> str:
-        return self._jdl(jobid).read_text()
+        return self._jdl(jobid).read_text(encoding="utf-8")
 
     def load(self) -> Iterator[Record]:
         """The jobs on their way; unreadable records are reported and left where they are."""

@@ -194,7 +194,7 @@ class WmProxyService:
     def get_jdl(self, call: Call, *, jobId: str | None, type: str | None) -> Mapping[str, Any]:  # noqa: A002
         directory = self._job(jobId)
         try:
-            text = directory.jdl_original.read_text() if type == "ORIGINAL" else directory.description()
+            text = directory.jdl_original.read_text(encoding="utf-8") if type == "ORIGINAL" else directory.description()
         except FileNotFoundError as error:
             raise unknown(directory.jobid) from error
         return {"jdl": text}

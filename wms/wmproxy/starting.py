@@ -69,7 +69,7 @@ def _begin(kit: Kit, directory: JobDirectory, owner: str, client: str) -> Pendin
     if directory.started:
         message = "job started or start operation already in progress"
         raise OperationError(Code.OPERATION_NOT_ALLOWED, message)
-    jdl = parse(directory.jdl_to_start.read_text())
+    jdl = parse(directory.jdl_to_start.read_text(encoding="utf-8"))
     logger = kit.bookkeeping.logger(directory.jobid, owner, jdl.string("LB_sequence_code") or "")
     logger.log("Accepted", from_="UserInterface", from_host=client, from_instance="", local_jobid="")
     _log_queued(kit, logger, "START", str(directory.jdl_to_start))
