@@ -20,6 +20,8 @@ from jpis.values import BLOB_INDEX, ORIGIN_NUMBERS, index_value
 #: Records of one query. SQLite takes expressions 1,000 deep and 32,766 bound values.
 CLAUSE_LIMIT = 300
 EQUAL_LIMIT = 30_000
+#: Attributes of one query. A name that comes twice is answered twice, so their number multiplies the answer.
+REQUESTED_LIMIT = 1000
 
 
 class IndexQueryRecord(Protocol):
@@ -70,10 +72,11 @@ def compile_query(
 
 def _check(schema: Schema, conditions: Sequence[IndexQuery]) -> None:
     equal = sum(record.op == "EQUAL" for condition in conditions for record in condition.record)
-    others = sum(len(condition.record) or 1 for condition in conditions) - equal
-    if equal > EQUAL_LIMIT or others > CLAUSE_LIMIT:
+    others = sum(record.op != "EQUAL" for condition in conditions for record in condition.record)
+    if equal > EQUAL_LIMIT or others > CLAUSE_LIMIT or len(conditions) > CLAUSE_LIMIT:
         raise InvalidRequest(
-            f"Too many conditions: up to {EQUAL_LIMIT} EQUAL records and {CLAUSE_LIMIT} others; ask in several queries"
+            f"Too many conditions: up to {CLAUSE_LIMIT}, with {EQUAL_LIMIT} EQUAL records and {CLAUSE_LIMIT} others;"
+            " ask in several queries"
         )
     for number, condition in enumerate(conditions, 1):
         if condition.attr is None:
@@ -94,7 +97,9 @@ def _known(schema: Schema, name: str) -> str:
 
 
 def _requested(schema: Schema, attributes: Iterable[str]) -> Iterator[tuple[str, str | None]]:
-    for name in attributes:
+    for number, name in enumerate(attributes):
+        if number == REQUESTED_LIMIT:
+            raise InvalidRequest(f"Too many attributes: up to {REQUESTED_LIMIT}")
         identity = _known(schema, name)
         yield name, identity if identity in schema.values else None
 

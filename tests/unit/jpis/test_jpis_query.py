@@ -116,6 +116,8 @@ def test_jobid_when_it_is_not_configured(db_url: str) -> None:
         ([(STATUS, ("WITHIN", "a"))], [], "needs a value and a value2"),
         ([(STATUS, *[("GREATER", "a")] * (query.CLAUSE_LIMIT + 1))], [], "Too many conditions"),
         ([(STATUS, *[("EQUAL", "a")] * (query.EQUAL_LIMIT + 1))], [], "Too many conditions"),
+        ([(STATUS, ("EQUAL", "a"))] * (query.CLAUSE_LIMIT + 1), [], "Too many conditions"),
+        ([(STATUS, ("EXISTS",))], [STATUS] * (query.REQUESTED_LIMIT + 1), "Too many attributes"),
     ],
 )
 def test_refused_queries(index: Index, conditions: list[Any], wanted: list[str], message: str) -> None:
@@ -131,6 +133,8 @@ def test_as_many_conditions_as_allowed(index: Index) -> None:
     equal = [("EQUAL", f"x{n}") for n in range(query.EQUAL_LIMIT)]
     assert len(run(index, (STATUS, *others, *equal))) == 2
     assert len(run(index, *[(JOBID, ("EXISTS",))] * query.CLAUSE_LIMIT)) == 2
+    every = [(JOBID, ("EQUAL", POKUS1))] * (query.CLAUSE_LIMIT - 1)
+    assert len(run(index, *every, (STATUS, *others, *equal[len(every) :]))) == 1
 
 
 def test_answer_in_pages(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:

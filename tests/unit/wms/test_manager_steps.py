@@ -152,7 +152,7 @@ def test_the_job_may_set_its_own_expiry(make: Any) -> None:
         ('SubmitTo = "far.example.org:1/cream-x-y";', "no adapter is configured for far.example.org:1/cream-x-y"),
         ("Rank = other.NoSuchThing;", "Rank of the job is undefined"),
         ('InputData = { "lfn:/x" };', "not available in this release"),
-        ("fuzzy_factor = \"x\";", "fuzzy_factor must be a number"),
+        ("fuzzy_factor = \"x\";", "fuzzy_factor must be a finite number"),
     ],
 )
 def test_what_the_broker_cannot_do_is_pending_with_its_reason(make: Any, text: str, reason: str) -> None:
