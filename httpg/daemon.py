@@ -11,12 +11,10 @@
 import fcntl
 import logging
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar
 
 import click
@@ -208,18 +206,6 @@ def log_to_stderr(level: int | str = logging.INFO) -> None:
     logging.basicConfig(level=level, handlers=[handler])
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def stop_event() -> threading.Event:
-    """An event that SIGTERM and SIGINT set from now on."""
-    stop = threading.Event()
-
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, handle)
-    signal.signal(signal.SIGINT, handle)
-    return stop
 
 
 def refuse(name: str, reason: object) -> NoReturn:

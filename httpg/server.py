@@ -22,7 +22,7 @@ from gsi.context import server_context
 from gsi.credential import Credential
 from httpg.connection import Connection
 from httpg.limits import Limits
-from httpg.signals import SignalPipe
+from httpg.signals import SignalPipe, stop_event
 from httpg.worker import ConnectionHandler, Port, Worker
 
 __all__ = ["Connection", "ConnectionHandler", "Limits", "Listener", "Server", "StartUpError"]
@@ -118,18 +118,10 @@ class Server:
             worker.run(signals)
 
     def _in_background(self, function: Callable[[threading.Event], None]) -> None:
-        """Run a background function in the main thread; another thread turns signals into the event."""
+        """Run a background function in the main thread."""
         for sock in self._sockets:
             sock.close()  # or the ports would look open after the workers have gone
-        stop = threading.Event()
-        signals = SignalPipe(_STOP_SIGNALS)
-
-        def watch() -> None:
-            signals.wait(None)
-            stop.set()
-
-        threading.Thread(target=watch, name="signals", daemon=True).start()
-        function(stop)
+        function(stop_event(_STOP_SIGNALS))
 
 
 def _bound(host: str, port: int) -> socket.socket:

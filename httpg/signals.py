@@ -3,6 +3,7 @@
 import os
 import selectors
 import signal
+import threading
 from collections.abc import Iterable
 from types import FrameType, TracebackType
 from typing import Self
@@ -50,6 +51,22 @@ class SignalPipe:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
                  trace: TracebackType | None) -> None:
         self.forget()
+
+
+def stop_event(signals: Iterable[signal.Signals] = (signal.SIGTERM, signal.SIGINT)) -> threading.Event:
+    """An event that these signals set from now on, for the rest of the life of this process. Only in the main thread.
+
+    A thread sets it: a handler would run in the main thread, and wait for ever for the lock of the event when the
+    main thread is just inside `Event.wait`.
+    """
+    pipe, stop = SignalPipe(signals), threading.Event()
+
+    def watch() -> None:
+        pipe.wait(None)
+        stop.set()
+
+    threading.Thread(target=watch, name="signals", daemon=True).start()
+    return stop
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:

@@ -15,6 +15,7 @@ from gsi.credential import Credential, ca_directory
 from gsi.errors import GsiError
 from httpg import daemon
 from httpg.client import session
+from httpg.signals import stop_event
 from jpps.importer import messages, tasks
 from jpps.importer.queues import Queue, Times
 from jpps.importer.tasks import Primaries
@@ -123,7 +124,7 @@ def _default_pidfile() -> Path:
 
 def _run(work: Sequence[tuple[Queue, int]], connections: Connections) -> None:
     """Work until SIGTERM or SIGINT; what is being handled then is finished, or found again at the next start."""
-    stop = daemon.stop_event()
+    stop = stop_event()
     threads = [
         threading.Thread(target=queue.run, args=(connections.primaries(), stop), name=f"{queue.name} {number}")
         for queue, count in work

@@ -9,6 +9,7 @@ import click
 from gsi.credential import Credential, ca_directory
 from gsi.errors import GsiError
 from httpg import daemon
+from httpg.signals import stop_event
 from lb.logger.destination import Sender
 from lb.logger.interlogger import POLL_S, Interlogger
 from lb.storeclient import StoreConnection
@@ -60,7 +61,7 @@ def command(
         with daemon.Daemon.of(NAME, foreground=foreground, pidfile=pidfile, below="/glite") as process:
             process.detach()
             log.info("delivering %s.* as %s", file_prefix, name)
-            Interlogger(EventFiles(file_prefix), connect, poll_s=poll).run(daemon.stop_event())
+            Interlogger(EventFiles(file_prefix), connect, poll_s=poll).run(stop_event())
     except (GsiError, daemon.AlreadyRunning, OSError) as error:
         daemon.refuse(NAME, error)
 

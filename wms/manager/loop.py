@@ -59,7 +59,8 @@ class _Polled:
 class Loop:
     lifecycle: Lifecycle
     _jobs: dict[str, _Entry] = field(default_factory=dict)
-    _answers: queue.SimpleQueue[_Worked | _Polled] = field(default_factory=queue.SimpleQueue)
+    #: Not a SimpleQueue: a signal during its `get` can make that wait for ever (CPython 3.11, 3.12).
+    _answers: queue.Queue[_Worked | _Polled] = field(default_factory=queue.Queue)
     _polling: set[str] = field(default_factory=set)
     _postponed: list[Entry] = field(default_factory=list)
 

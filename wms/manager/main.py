@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from httpg import daemon
+from httpg.signals import stop_event
 from lb.producer import EventSpool
 from wms.config import ConfigError, Settings, load
 from wms.infosys import GlueFile, InfosysError
@@ -56,7 +57,7 @@ def command(config: Path, foreground: bool, logfile: Path, pidfile: Path | None,
 
 def run(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT."""
-    stop = daemon.stop_event()
+    stop = stop_event()
     loop = Loop(make_lifecycle(settings))
     log.info("working on %s", settings.common.queue_directory)
     loop.run(stop)

@@ -22,6 +22,7 @@ PROGRAM = """
     import sys
     from pathlib import Path
     from httpg import daemon
+    from httpg.signals import stop_event
 
     pidfile, logfile = map(Path, sys.argv[1:])
     daemon.log_to_stderr()
@@ -29,7 +30,7 @@ PROGRAM = """
         process.detach()
         print("directory", os.getcwd(), flush=True)
         logging.getLogger("test").info("leader %s", os.getsid(0) != os.getpid())
-        daemon.stop_event().wait()
+        stop_event().wait()
 """
 
 

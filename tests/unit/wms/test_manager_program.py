@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from lb.model.seqcode import SeqCode
 from wmgrid import WmGrid, ceid
 from wms.jdl import parse
 from wms.jobdirectory import encode
+from wms.manager.loop import Loop
 from wms.manager.main import command
 from wms.sandbox import gacl, upload
 from wms.sandbox.app import SandboxApplication
@@ -247,3 +249,18 @@ def test_the_sandbox_of_a_job_that_is_gone_is_forgotten(make: Any) -> None:
         tlsserver.wait_for(lambda: jobid not in grid.retired())
 
 
+def test_a_signal_that_outlasts_the_wait_for_answers(make: Any) -> None:
+    """It ends all the same: a SIGTERM at that moment is not forgotten."""
+    loop = Loop(make().lifecycle())
+    until = time.time() + 0.2
+
+    def handle(_number: int, _frame: object) -> None:
+        tlsserver.wait_for(lambda: time.time() > until)
+
+    before = signal.signal(signal.SIGALRM, handle)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        loop._listen(until)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
