@@ -18,12 +18,21 @@ MAX_BATCH: Final = 500
 
 
 class _Group(Generic[Item, Answer]):
-    """The items of one caller; `answers` is set when they are on disk. `alone`: a batch with others has failed."""
+    """The items of one caller, and what became of them.
+
+    answers: set when they are on disk; error: why they are not; alone: a batch with others has failed, so these items
+    are tried without others.
+    """
 
     def __init__(self, items: Sequence[Item]) -> None:
         self.items = items
         self.answers: list[Answer] | None = None
+        self.error: Exception | None = None
         self.alone = False
+
+    @property
+    def settled(self) -> bool:
+        return self.answers is not None or self.error is not None
 
 
 class GroupCommit(Generic[Item, Answer]):
@@ -39,25 +48,27 @@ class GroupCommit(Generic[Item, Answer]):
     def submit(self, items: Sequence[Item]) -> list[Answer]:
         """Handle the items, together with those of other threads; returns when they are on disk.
 
-        Raises what `work` raised: then nothing of the batch was stored. Only the thread that was at work gets it; the
-        others, whose items may be without fault, each try again alone.
+        Raises what `work` raised for these items: then none of them was stored. When a batch of several callers fails,
+        the items of each are tried again alone: only who is at fault gets an error.
         """
         if not items:
             return []
         group = _Group[Item, Answer](items)
         with self._condition:
             self._waiting.append(group)
-        while group.answers is None:
-            if batch := self._next_batch(group):
-                self._commit(batch, group)
+        while batch := self._next_batch(group):
+            self._commit(batch)
+        if group.error is not None:
+            raise group.error
+        assert group.answers is not None
         return group.answers
 
     def _next_batch(self, own: _Group[Item, Answer]) -> list[_Group[Item, Answer]]:
-        """Wait until our items are done (an empty batch) or until it is our turn to commit what has gathered."""
+        """Wait until our items are settled (an empty batch) or until it is our turn to commit what has gathered."""
         with self._condition:
-            while self._committing and own.answers is None:
+            while self._committing and not own.settled:
                 self._condition.wait()
-            if own.answers is not None:
+            if own.settled:
                 return []
             self._committing = True
             return self._take()
@@ -72,27 +83,29 @@ class GroupCommit(Generic[Item, Answer]):
             taken.append(self._waiting.popleft())
         return taken
 
-    def _commit(self, groups: list[_Group[Item, Answer]], own: _Group[Item, Answer]) -> None:
+    def _commit(self, groups: list[_Group[Item, Answer]]) -> None:
         answers: list[Answer] | None = None
+        failure: Exception = RuntimeError("the thread that was at work has been ended")
         try:
             answers = self._work([item for group in groups for item in group.items])
+        except Exception as error:  # noqa: BLE001  (handed to the thread whose items these are)
+            failure = error
         finally:
             with self._condition:
-                if answers is None:
-                    self._abandon(groups, own)
-                else:
+                if answers is not None:
                     _hand_out(groups, answers)
+                elif len(groups) == 1:
+                    groups[0].error = failure
+                else:
+                    self._separate(groups)
                 self._committing = False
                 self._condition.notify_all()
 
-    def _abandon(self, groups: list[_Group[Item, Answer]], own: _Group[Item, Answer]) -> None:
-        """The batch failed: its caller leaves with the error, everybody else goes back to the front of the queue."""
-        others = [group for group in groups if group is not own]
-        for group in others:
+    def _separate(self, groups: list[_Group[Item, Answer]]) -> None:
+        """The batch failed: back to the front of the queue, each alone."""
+        for group in groups:
             group.alone = True
-        self._waiting.extendleft(reversed(others))
-        if own in self._waiting:
-            self._waiting.remove(own)
+        self._waiting.extendleft(reversed(groups))
 
 
 def _hand_out(groups: list[_Group[Item, Answer]], answers: list[Answer]) -> None:

@@ -68,14 +68,23 @@ def test_a_batch_has_a_limit() -> None:
     assert all(len(batch) <= 3 for batch in work.batches)
 
 
-def test_only_the_one_at_fault_or_at_work_fails() -> None:
+@pytest.mark.parametrize("place", [1, 2, 3, 4])
+def test_only_the_one_at_fault_fails(place: int) -> None:
+    """Whoever was at work when the batch failed, and whoever tried the bad item again."""
     work = Work()
-    results = _run(GroupCommit(work), [[1], ["bad"], [3], [4], [5]], work)
-    assert isinstance(results[1], RuntimeError)
-    assert results[0] == ["10"]
-    # The batch failed in the thread that was at work; everybody else was answered when tried alone.
-    assert sum(isinstance(result, RuntimeError) for result in results) <= 2
-    assert all(isinstance(result, (list, RuntimeError)) for result in results)
+    groups: list[list[object]] = [[1], [2], [3], [4], [5]]
+    groups[place] = ["bad"]
+    results = _run(GroupCommit(work), groups, work)
+    assert isinstance(results.pop(place), RuntimeError)
+    assert results == [[f"{item}0" for item in group] for group in groups if group != ["bad"]]
+
+
+def test_each_who_is_at_fault_gets_an_error_of_his_own() -> None:
+    work = Work()
+    results = _run(GroupCommit(work), [[1], ["bad"], ["bad"], [4]], work)
+    assert (results[0], results[3]) == (["10"], ["40"])
+    assert isinstance(results[1], RuntimeError) and isinstance(results[2], RuntimeError)
+    assert results[1] is not results[2]
 
 
 def test_the_error_of_a_lone_caller_is_his() -> None:
