@@ -30,6 +30,9 @@ from lb.server.schema import events, events_flesh, indexed, jobs, states, users
 
 #: Attributes of which some condition must name one: the database has an index on them (lb.md 4.4, 12.3).
 INDEXED: Final = ("JOBID", "OWNER", "LOCATION", "DESTINATION", "PARENT", "LASTUPDATETIME")
+#: Comparisons of one query: what databases take (SQLite: expressions 1,000 deep, 32,766 values).
+MOST_EQUAL: Final = 30_000
+MOST_OTHERS: Final = 300
 #: Jobs whose statuses are read at once while an answer is being sent.
 _PIECE: Final = 100
 
@@ -84,6 +87,7 @@ class Queries:
 
     def find_jobs(self, groups: Sequence[Group], peer: Peer | None) -> list[JobId]:
         """The jobs that match and may be read, by id. Raises LbError; one job at least is in the list."""
+        _check_size(groups)
         self._check_ids(groups)
         _check_index(groups)
         with sql.read(self._engine) as conn:
@@ -136,6 +140,7 @@ class Queries:
 
         Raises LbError before the first event, ENOENT when there is none. There is no word of zombies here (lb.md 8.3).
         """
+        _check_size([*job_groups, *event_groups])
         self._check_ids(job_groups)
         timed = [group for group in event_groups if group.attribute == "TIME"]
         if not timed:
@@ -171,7 +176,7 @@ class Queries:
     def _scan_events(
         self, conn: Connection, timed: Sequence[Group], peer: Peer | None
     ) -> tuple[list[JobId], bool]:
-        within = and_(*(or_(*(_sql_number(events.c.time_stamp, c) for c in group.comparisons)) for group in timed))
+        within = and_(*(or_(*_clauses(group)) for group in timed))
         keys = list(conn.execute(select(events.c.jobid).where(within).distinct().order_by(events.c.jobid)).scalars())
         asker = self._asker(peer)
         found, hidden = [], False
@@ -194,8 +199,7 @@ def _chain(first: Event, rest: Iterator[Event]) -> Iterator[Event]:
 
 def _candidates(groups: Sequence[Group], *, with_state: bool) -> Select[Any]:
     wanted = [
-        or_(*(_SQL[group.attribute](comparison) for comparison in group.comparisons))
-        for group in groups if group.attribute in _SQL
+        or_(*_clauses(group)) for group in groups if group.attribute in _SQL
     ]
     return _rows(and_(true(), *wanted), *([states.c.int_status] if with_state else []))
 
@@ -247,6 +251,17 @@ def _events(conn: Connection, jobid: JobId) -> Iterator[Event]:
 
 # ---- conditions in SQL ----------------------------------------------------------------------------------------------
 
+def _clauses(group: Group) -> Iterator[ColumnElement[bool]]:
+    """The comparisons, all that ask for equality as one: thousands of job ids may be asked for at once."""
+    column, form = (events.c.time_stamp, int) if group.attribute == "TIME" else _EQUAL[group.attribute]
+    equal = [form(one.value) for one in group.comparisons if one.op == "EQUAL"]
+    if equal:
+        yield column.in_(equal)
+    for one in group.comparisons:
+        if one.op != "EQUAL":
+            yield _sql_number(column, one) if group.attribute == "TIME" else _SQL[group.attribute](one)
+
+
 _OPERATORS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "EQUAL": operator.eq, "UNEQUAL": operator.ne, "LESS": operator.lt, "GREATER": operator.gt,
 }
@@ -274,9 +289,9 @@ def _sql_owner(comparison: Comparison) -> ColumnElement[bool]:
     return _compare(jobs.c.userid, comparison.op, schema.userid(str(comparison.value)))
 
 
-def _sql_text(column: Column[Any], comparison: Comparison) -> ColumnElement[bool]:
+def _sql_text(_comparison: Comparison) -> ColumnElement[bool]:
     """The column may hold only the beginning of the text: what is unequal there may be anything."""
-    return column == indexed(str(comparison.value)) if comparison.op == "EQUAL" else true()
+    return true()
 
 
 _SQL: Final[Mapping[str, Callable[[Comparison], ColumnElement[bool]]]] = {
@@ -284,14 +299,34 @@ _SQL: Final[Mapping[str, Callable[[Comparison], ColumnElement[bool]]]] = {
     "PARENT": lambda comparison: _sql_id(states.c.parent_job, comparison),
     "OWNER": _sql_owner,
     "STATUS": lambda comparison: _sql_number(states.c.status, comparison),
-    "LOCATION": lambda comparison: _sql_text(states.c.STD_location, comparison),
-    "DESTINATION": lambda comparison: _sql_text(states.c.STD_destination, comparison),
-    "NETWORKSERVER": lambda comparison: _sql_text(states.c.STD_network_server, comparison),
+    "LOCATION": _sql_text,
+    "DESTINATION": _sql_text,
+    "NETWORKSERVER": _sql_text,
     "STATEENTERTIME": lambda comparison: _sql_number(states.c.STD_stateEnterTime, comparison),
     "LASTUPDATETIME": lambda comparison: _sql_number(states.c.STD_lastUpdateTime, comparison),
 }
+#: The column of an attribute, and a value as it stands there.
+_EQUAL: Final[Mapping[str, tuple[Column[Any], Callable[[Any], Any]]]] = {
+    "JOBID": (jobs.c.jobid, lambda value: JobId.parse(str(value)).unique),
+    "PARENT": (states.c.parent_job, lambda value: JobId.parse(str(value)).unique),
+    "OWNER": (jobs.c.userid, lambda value: schema.userid(str(value))),
+    "STATUS": (states.c.status, int),
+    "LOCATION": (states.c.STD_location, lambda value: indexed(str(value))),
+    "DESTINATION": (states.c.STD_destination, lambda value: indexed(str(value))),
+    "NETWORKSERVER": (states.c.STD_network_server, lambda value: indexed(str(value))),
+    "STATEENTERTIME": (states.c.STD_stateEnterTime, int),
+    "LASTUPDATETIME": (states.c.STD_lastUpdateTime, int),
+}
 #: Attributes whose SQL says it all: candidates need no second look.
 _EXACT: Final = frozenset({"JOBID", "PARENT", "OWNER", "STATUS", "LASTUPDATETIME"})
+
+
+def _check_size(groups: Sequence[Group]) -> None:
+    equal = sum(one.op == "EQUAL" for group in groups for one in group.comparisons)
+    others = sum(len(group.comparisons) for group in groups) - equal
+    if equal > MOST_EQUAL or others > MOST_OTHERS or len(groups) > MOST_OTHERS:
+        raise LbError(errno.E2BIG, f"a query may have {MOST_OTHERS} conditions, {MOST_EQUAL} comparisons with EQUAL "
+                                   f"and {MOST_OTHERS} others; ask in several queries")
 
 
 def _check_index(groups: Sequence[Group]) -> None:

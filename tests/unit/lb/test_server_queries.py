@@ -11,7 +11,7 @@ from lb.model.status import STATE_CODES
 from lb.model.view import Flag
 from lb.server.conditions import Comparison, Group, check_event_group, check_job_group
 from lb.server.errors import LbError
-from lb.server.queries import Limits, Queries
+from lb.server.queries import MOST_EQUAL, MOST_OTHERS, Limits, Queries
 from lb.server.wsconditions import event_groups, job_groups
 from lbbench import HOST_DN, OTHER_DN, SERVER, USER_DN, Bench, life, line, peer, registration
 from soap.contract import load
@@ -214,3 +214,26 @@ def test_event_conditions_of_the_web_service() -> None:
     assert event_groups([ws("SOURCE", "EQUAL", v(i=6))], USER_DN) == [one("SOURCE", "EQUAL", 6)]
     with pytest.raises(LbError):
         event_groups([ws("PARENT", "EQUAL", v(c="https://localhost/x"))], USER_DN)
+
+
+def test_as_many_comparisons_as_allowed(db_url: str) -> None:
+    """The limits lie within those of the databases."""
+    some = Jobs(db_url)
+    strangers = (Comparison("EQUAL", f"https://{SERVER}/none{n}") for n in range(MOST_EQUAL - 1))
+    wanted = Group("JOBID", (*strangers, Comparison("EQUAL", str(some.good))))
+    others = Group("OWNER", tuple(Comparison("UNEQUAL", f"/CN={n}") for n in range(MOST_OTHERS)))
+    assert some.find(wanted, others) == {some.good}
+    times = Group("TIME", (*(Comparison("EQUAL", n) for n in range(MOST_EQUAL)), *(Comparison("LESS", n)
+                  for n in range(MOST_OTHERS - 1)), Comparison("GREATER", 1)))
+    assert len(list(some.bench.queries.find_events([], [check_event_group(times)], peer(USER_DN)))) > 10
+
+
+@pytest.mark.parametrize("groups", [
+    [Group("JOBID", (Comparison("EQUAL", f"https://{SERVER}/x"),) * (MOST_EQUAL + 1))],
+    [Group("OWNER", (Comparison("UNEQUAL", "/CN=x"),) * (MOST_OTHERS + 1))],
+    [OWNER] * (MOST_OTHERS + 1),
+])
+def test_more_than_a_database_can_take_is_refused(jobs: Jobs, groups: list[Group]) -> None:
+    with pytest.raises(LbError) as caught:
+        jobs.find(*groups)
+    assert caught.value.code == errno.E2BIG
