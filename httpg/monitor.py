@@ -101,8 +101,10 @@ class Monitor:
     def run(self, stop: threading.Event) -> None:
         """Answer until `stop` is set."""
         threading.Thread(target=self._listen, name="reports", daemon=True).start()
-        with StatusServer(self._sock, self._registry, self._health):
-            stop.wait()
+        server = StatusServer(self._sock, self._registry, self._health)
+        server.start()
+        stop.wait()
+        server.stop()
 
     def _listen(self) -> None:
         while True:

@@ -16,8 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -128,12 +127,12 @@ class StatusServer:
         self._http = _Http(sock, registry, health)
         self._thread = threading.Thread(target=self._http.serve_forever, name="status", daemon=True)
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Begin to answer. After all forks: threads do not survive one."""
         self._thread.start()
-        return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def stop(self) -> None:
+        """Answer no more."""
         self._http.shutdown()
         self._http.server_close()
 
