@@ -12,6 +12,7 @@ import fcntl
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -221,6 +222,16 @@ class OneLine(logging.Formatter):
     Names, ids and paths in messages come from clients: control characters are written as escapes, the end of what is
     very long is left out, and the lines of a traceback are indented.
     """
+
+    _second = 0, ""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        """The time of a record; the text is made once a second."""
+        second, text = self._second
+        if second != int(record.created):
+            text = time.strftime(self.default_time_format, time.localtime(record.created))
+            self._second = int(record.created), text
+        return f"{text},{int(record.msecs):03d}"
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (the library's name)
         """The line of a record."""

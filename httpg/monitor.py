@@ -101,10 +101,8 @@ class Monitor:
     def run(self, stop: threading.Event) -> None:
         """Answer until `stop` is set."""
         threading.Thread(target=self._listen, name="reports", daemon=True).start()
-        server = StatusServer(self._sock, self._registry, self._health)
-        server.start()
+        StatusServer(self._sock, self._registry, self._health).start()
         stop.wait()
-        server.stop()
 
     def _listen(self) -> None:
         while True:

@@ -177,7 +177,7 @@ class Server:
         trust = Trust(self.ca_dir)
         return [
             Port(sock, ServerContexts(self.credential, trust, allow_anonymous=listener.anonymous,
-                                      reload=self._read_credential), listener.protocol)
+                                      reload=self._read_credential), listener.protocol, listener.anonymous)
             for sock, listener in zip(self._sockets, self.listeners, strict=True)
         ]
 

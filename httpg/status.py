@@ -120,21 +120,16 @@ class Check:
 
 
 class StatusServer:
-    """Answers in threads of its own while the `with` block lasts."""
+    """Answers in threads of its own until the process ends."""
 
     def __init__(self, sock: socket.socket, registry: CollectorRegistry, health: Callable[[], Health]) -> None:
-        """sock: from Status.bind, closed at the end."""
+        """sock: from Status.bind."""
         self._http = _Http(sock, registry, health)
         self._thread = threading.Thread(target=self._http.serve_forever, name="status", daemon=True)
 
     def start(self) -> None:
         """Begin to answer. After all forks: threads do not survive one."""
         self._thread.start()
-
-    def stop(self) -> None:
-        """Answer no more."""
-        self._http.shutdown()
-        self._http.server_close()
 
 
 class _Http(ThreadingHTTPServer):

@@ -66,6 +66,7 @@ class Port:
     sock: socket.socket
     contexts: ServerContexts
     protocol: Callable[[], ConnectionHandler]
+    anonymous: bool = False
 
 
 class Worker:
@@ -184,6 +185,8 @@ class Worker:
             connection.idle = False
             reason = "certificate"
             chain = connection.tls.get_verified_chain(as_cryptography=True)
+            if not chain and not port.anonymous:  # nobody by accident, as after a resumed session (stack.md 3)
+                raise VerificationError(1, "no certificate")
             peer = port.contexts.trust.peer(chain) if chain else None
             reason = ""
             return True, peer
