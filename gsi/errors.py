@@ -11,6 +11,10 @@ class CredentialError(GsiError):
     """A credential (certificate, key, proxy, CA directory) cannot be used; the message says what to do."""
 
 
+class PassphraseNeeded(CredentialError):
+    """The private key is encrypted and no pass phrase was given."""
+
+
 class VerificationError(GsiError):
     """The certificates of a peer do not prove an identity.
 
