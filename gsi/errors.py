@@ -11,6 +11,10 @@ class CredentialError(GsiError):
     """A credential (certificate, key, proxy, CA directory) cannot be used; the message says what to do."""
 
 
+class SigningPolicyError(CredentialError):
+    """A file that says which names a CA may sign cannot be read; the message says where."""
+
+
 class VerificationError(GsiError):
     """The certificates of a peer do not prove an identity.
 
