@@ -12,8 +12,9 @@ from typing import Protocol
 
 from OpenSSL import SSL
 
-from gsi.context import ServerContexts, refusal
+from gsi.context import ServerContexts
 from gsi.errors import VerificationError
+from gsi.handshake import refusal
 from gsi.peer import Peer
 from httpg.connection import Connection
 from httpg.limits import Limits

@@ -200,7 +200,7 @@ def _check_names(ac: AttributeCertificate) -> None:
 
 
 def _check_issuer(ac: AttributeCertificate, issuer: x509.Certificate) -> None:
-    usage = certificates.key_usage(issuer)
+    usage = certificates.facts(issuer).usage
     if usage is not None and not usage.digital_signature:
         raise AttributeCertificateError(10, "its issuer may not sign")
     if not is_named(ac, issuer):
