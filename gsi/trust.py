@@ -78,8 +78,12 @@ class Trust:
         """The peer with what its VOs say of it; the chain has been verified."""
         if peer.proxy_kind is ProxyKind.NONE:
             return peer
-        vos = self.voms.attributes(peer.chain, verify.leading_proxies(peer.chain))
-        return replace(peer, vos=vos, fqans=tuple(dict.fromkeys(fqan for vo in vos for fqan in vo.fqans)))
+        found = self.voms.judge(peer.chain, verify.leading_proxies(peer.chain))
+        vos = tuple(finding.verified for finding in found if finding.verified is not None)
+        return replace(
+            peer, vos=vos, fqans=tuple(dict.fromkeys(fqan for vo in vos for fqan in vo.fqans)),
+            disbelieved=tuple(finding.objection for finding in found if finding.objection is not None),
+        )
 
     def _checked(self, chain: Sequence[x509.Certificate], now: Authorities, rules: Rules) -> Peer:
         return verify.check(chain, rules, partial(_objection, now, rules))
