@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from lxml import etree
 
-from soap import envelope, http, xml
+from guarded import xml
+from soap import envelope, http
 from soap.binding import Bound, Call, bind
 from soap.contract import Contract, Operation
 from soap.documents import Documents

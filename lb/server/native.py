@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy.exc import SQLAlchemyError
 
 from gsi.peer import Peer
+from guarded.xml import XmlRefused
 from lb.model.jobid import JobId
 from lb.server import nativexml
 from lb.server.authority import Authority
@@ -19,7 +20,6 @@ from lb.server.errors import LbError, database_trouble, not_allowed
 from lb.server.nativexml import BACKGROUND, CLIENT_DUMP, LIST
 from lb.server.purge import Purge, PurgeRequest, PurgeResult
 from lb.server.webservice import VERSION
-from soap.xml import XmlRefused
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from lxml import etree
 
 from gsi.names import same_dn
-from soap.xml import XmlRefused, parse
+from guarded.xml import XmlRefused, parse
 
 VERSION = "0.0.1"
 OWNER_RIGHTS = ("read", "list", "write")  # what a registration grants the user (wms.md 1.7 j)

@@ -14,7 +14,8 @@ from lxml import etree
 import wsdl
 from gsi.authz import Access, requires
 from gsi.peer import Peer
-from soap import contract, xml
+from guarded import xml
+from soap import contract
 from soap.binding import BindingError
 from soap.contract import Contract
 from soap.envelope import Writer
