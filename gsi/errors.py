@@ -23,6 +23,10 @@ class VerificationError(GsiError):
         self.reason = reason
 
 
+class FqanError(GsiError):
+    """A text is not the name of VO attributes, nor a pattern of such names."""
+
+
 class DelegationError(GsiError):
     """A delegation operation was refused; the message is fit for the client's eyes."""
 
