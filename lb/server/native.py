@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from gsi.authz import log_refusal
 from gsi.peer import Peer
 from guarded.xml import XmlRefused
 from lb.model.jobid import JobId
@@ -108,6 +109,8 @@ class QueryPort:
         except XmlRefused as error:
             return "400 Bad Request", nativexml.purge_result(None, None, LbError(errno.EINVAL, str(error)))
         except LbError as error:
+            if error.code == errno.EPERM:
+                log_refusal(environ.get("gsi.peer"), "purge", error.description)
             return _STATUS.get(error.code, _SERVER_ERROR), nativexml.purge_result(None, None, error)
         except OSError as error:
             log.error("purge: a file cannot be written: %s", error)
