@@ -1,8 +1,10 @@
 """TLS contexts: the server's with pyOpenSSL (it gives the verified chain), the client's with the standard library."""
 
+import logging
 import os
 import ssl
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,19 +12,57 @@ from OpenSSL import SSL, crypto
 
 from gsi.credential import Credential
 from gsi.errors import CredentialError
+from gsi.trust import Trust
 from gsi.verify import MAX_CHAIN_LENGTH
+
+log = logging.getLogger(__name__)
 
 _SESSION_ID_CONTEXT = b"glite"
 
 
-def server_context(credential: Credential, ca_dir: Path, *, allow_anonymous: bool = False) -> SSL.Context:
+class ServerContexts:
+    """The TLS context of a server as it has to be now: credential, CAs and CRLs. For any number of threads."""
+
+    def __init__(self, credential: Credential, trust: Trust, *, allow_anonymous: bool = False,
+                 reload: Callable[[], Credential] | None = None) -> None:
+        """allow_anonymous: let clients without a certificate in; reload: reads the server's credential again.
+
+        Raises CredentialError.
+        """
+        self.trust = trust
+        self._allow_anonymous = allow_anonymous
+        self._read = reload
+        self._lock = threading.Lock()
+        self._credential = credential
+        self._context = self._made(credential)
+
+    def current(self) -> SSL.Context:
+        """The context for the next connection."""
+        return self._context
+
+    def reload(self) -> None:
+        """Read the credential again; the one in use stays, and the log says why, when the new one is unusable."""
+        with self._lock:
+            try:
+                credential = self._read() if self._read else self._credential
+                self._context = self._made(credential)
+                self._credential = credential
+            except CredentialError as error:
+                log.error("the server's credential is not replaced: %s", error)
+
+    def _made(self, credential: Credential) -> SSL.Context:
+        try:
+            return _server_context(credential, self.trust, self._allow_anonymous)
+        except SSL.Error as error:
+            raise CredentialError("OpenSSL does not take the server's certificate and key") from error
+
+
+def _server_context(credential: Credential, trust: Trust, allow_anonymous: bool) -> SSL.Context:
     """Return the context of a server that wants to know who calls.
 
-    TLS 1.2 and 1.3. allow_anonymous: let clients without a certificate in (the peer is then None).
-    Session resumption is off: a resumed session has an empty chain and nothing is verified again (stack.md 3).
-    Raises CredentialError.
+    TLS 1.2 and 1.3. Session resumption is off: a resumed session has an empty chain and nothing is verified again
+    (stack.md 3).
     """
-    _check_ca_directory(ca_dir)
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
     context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION)
@@ -35,7 +75,7 @@ def server_context(credential: Credential, ca_dir: Path, *, allow_anonymous: boo
     for issuer in credential.chain:
         context.add_extra_chain_cert(issuer)
     context.use_privatekey(credential.key)
-    context.load_verify_locations(None, str(ca_dir))
+    context.load_verify_locations(None, str(trust.ca_dir))
     store = context.get_cert_store()
     if store is None:
         raise CredentialError("OpenSSL gave no certificate store")

@@ -11,6 +11,10 @@ class CredentialError(GsiError):
     """A credential (certificate, key, proxy, CA directory) cannot be used; the message says what to do."""
 
 
+class PassphraseNeeded(CredentialError):
+    """The private key is encrypted and no pass phrase was given."""
+
+
 class VerificationError(GsiError):
     """The certificates of a peer do not prove an identity.
 
@@ -19,6 +23,18 @@ class VerificationError(GsiError):
 
     def __init__(self, step: int, reason: str) -> None:
         super().__init__(f"{reason} (check {step})" if step else reason)
+        self.step = step
+        self.reason = reason
+
+
+class AttributeCertificateError(GsiError):
+    """An attribute certificate proves nothing, so that what it says of its holder counts for nothing.
+
+    step: number of the check in gsi.voms.verification that refused; reason: one sentence.
+    """
+
+    def __init__(self, step: int, reason: str) -> None:
+        super().__init__(f"{reason} (check {step})")
         self.step = step
         self.reason = reason
 

@@ -18,11 +18,38 @@ class ProxyKind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class GenericAttribute:
+    """A name and value that a VO gives its member; qualifier: the group it belongs to, may be empty."""
+
+    name: str
+    value: str
+    qualifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class VoAttributes:
+    """What one verified attribute certificate says.
+
+    vo: name of the virtual organisation; fqans: groups and roles, `/vo/group/Role=x`, first is primary; attributes:
+    generic ones; issuer: slash form of the VOMS server's name; not_after: end of its validity, UTC; server: its
+    `host:port`.
+    """
+
+    vo: str
+    fqans: tuple[str, ...]
+    attributes: tuple[GenericAttribute, ...]
+    issuer: str
+    not_after: datetime
+    server: str
+
+
+@dataclass(frozen=True, slots=True)
 class Peer:
     """A verified identity.
 
     dn: slash form of the end entity's subject, whatever the number of proxies; rfc2253: the same in RFC 2253 form;
-    limited: some proxy of the chain is limited; fqans: verified VO attributes, first is primary;
+    limited: some proxy of the chain is limited; fqans: those of all `vos`, first is primary; vos: verified attributes,
+    one for each attribute certificate;
     chain: the verified certificates, leaf first, up to and including the root;
     not_after: end of validity of the identity, UTC, the earliest of the chain.
     """
@@ -34,3 +61,4 @@ class Peer:
     chain: Sequence[x509.Certificate] = field(repr=False, compare=False)
     not_after: datetime
     fqans: tuple[str, ...] = ()
+    vos: tuple[VoAttributes, ...] = ()

@@ -16,10 +16,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from OpenSSL import SSL
-
-from gsi.context import server_context
+from gsi.context import ServerContexts
 from gsi.credential import Credential
+from gsi.trust import Trust
 from httpg.connection import Connection
 from httpg.limits import Limits
 from httpg.signals import SignalPipe, stop_event
@@ -92,11 +91,8 @@ class Server:
         Raises OSError (a port is taken), gsi.errors.CredentialError, StartUpError (a protocol could not be made).
         """
         self.bind()
-        ports = [
-            Port(sock, self._context(listener), listener.protocol)
-            for sock, listener in zip(self._sockets, self.listeners, strict=True)
-        ]
-        children = [_Child(f"worker {n + 1}", partial(self._work, ports)) for n in range(self.workers)]
+        ServerContexts(self.credential, Trust(self.ca_dir))  # what cannot be used is told before any worker starts
+        children = [_Child(f"worker {n + 1}", self._work) for n in range(self.workers)]
         children += [_Child(name, partial(self._in_background, function)) for name, function in self.background]
         with SignalPipe((*_STOP_SIGNALS, signal.SIGCHLD)) as signals:
             try:
@@ -106,13 +102,17 @@ class Server:
                     sock.close()
                 _stop(children, signals, self.limits.grace_s + 5)
 
-    def _context(self, listener: Listener) -> SSL.Context:
-        return server_context(self.credential, self.ca_dir, allow_anonymous=listener.anonymous)
+    def _ports(self) -> list[Port]:
+        trust = Trust(self.ca_dir)
+        return [
+            Port(sock, ServerContexts(self.credential, trust, allow_anonymous=listener.anonymous), listener.protocol)
+            for sock, listener in zip(self._sockets, self.listeners, strict=True)
+        ]
 
-    def _work(self, ports: Sequence[Port]) -> None:
+    def _work(self) -> None:
         with SignalPipe(_STOP_SIGNALS) as signals:
             try:
-                worker = Worker(ports, self.limits)
+                worker = Worker(self._ports(), self.limits)
             except Exception as error:
                 raise StartUpError("a protocol could not be made") from error
             worker.run(signals)

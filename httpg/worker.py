@@ -12,10 +12,9 @@ from typing import Protocol
 
 from OpenSSL import SSL
 
-from gsi.context import refusal
+from gsi.context import ServerContexts, refusal
 from gsi.errors import VerificationError
 from gsi.peer import Peer
-from gsi.verify import peer_from_chain
 from httpg.connection import Connection
 from httpg.limits import Limits
 from httpg.signals import SignalPipe
@@ -46,7 +45,7 @@ class Port:
     """A bound socket with what is spoken on it."""
 
     sock: socket.socket
-    context: SSL.Context
+    contexts: ServerContexts
     protocol: Callable[[], ConnectionHandler]
 
 
@@ -90,10 +89,10 @@ class Worker:
             return True  # the client has gone again
         sock.setblocking(True)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection = Connection(sock, port.context, address[:2], self._is_stopping, self._limits.write_s)
+        connection = Connection(sock, port.contexts.current(), address[:2], self._is_stopping, self._limits.write_s)
         self._connections.add(connection)
         try:
-            threading.Thread(target=self._serve, args=(connection, handler), daemon=True).start()
+            threading.Thread(target=self._serve, args=(connection, port, handler), daemon=True).start()
         except RuntimeError as error:  # no more threads
             log.error("no thread for a connection: %s", error)
             self._connections.discard(connection)
@@ -101,9 +100,9 @@ class Worker:
             return False
         return True
 
-    def _serve(self, connection: Connection, handler: ConnectionHandler) -> None:
+    def _serve(self, connection: Connection, port: Port, handler: ConnectionHandler) -> None:
         try:
-            known, peer = self._authenticate(connection)
+            known, peer = self._authenticate(connection, port)
             if known:
                 handler(connection, peer)
         except (ConnectionError, TimeoutError) as error:
@@ -114,7 +113,7 @@ class Worker:
             connection.close()
             self._connections.discard(connection)
 
-    def _authenticate(self, connection: Connection) -> tuple[bool, Peer | None]:
+    def _authenticate(self, connection: Connection, port: Port) -> tuple[bool, Peer | None]:
         """Shake hands. Return: may the connection be served, and for whom?"""
         address = connection.peer_address[0]
         try:
@@ -122,7 +121,7 @@ class Worker:
             connection.handshake(time.monotonic() + self._limits.handshake_s)
             connection.idle = False
             chain = connection.tls.get_verified_chain(as_cryptography=True)
-            return True, peer_from_chain(chain) if chain else None
+            return True, port.contexts.trust.peer(chain) if chain else None
         except SSL.Error as error:
             reasons = [str(entry[-1]) for entry in error.args[0]] if error.args else []
             if "http request" in reasons:

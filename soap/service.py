@@ -20,7 +20,7 @@ from lxml import etree
 
 from gsi.authz import Access, Outlook, Policy, Resource, Verdict, judge, log_refusal, requires
 from guarded import xml
-from soap import envelope, http
+from soap import envelope, http, whoami
 from soap.binding import Bound, Call, bind
 from soap.contract import Contract, Operation
 from soap.documents import Documents
@@ -80,6 +80,7 @@ class SoapApplication:
         self._policy = policy
         self._translate = translate
         self._bound = bind(self.port, handler)
+        self.rights = whoami.Rights(contract.name, self.port, self.outlook)
         self._frame = Frame(contract, self.port, self._function, self._translated)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -189,6 +190,8 @@ def _serve(
 ) -> Iterable[bytes]:
     try:
         if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+            if environ.get("PATH_INFO") == whoami.PATH:
+                return whoami.answer(environ, start_response, [each.rights for each in applications])
             return http.document(environ, start_response, [each.documents for each in applications])
         body, charset = http.read_request(environ, limit)
     except HttpError as error:

@@ -21,6 +21,7 @@ from lb.server.errors import LbError, database_trouble, not_allowed
 from lb.server.nativexml import BACKGROUND, CLIENT_DUMP, LIST
 from lb.server.purge import Purge, PurgeRequest, PurgeResult
 from lb.server.webservice import VERSION
+from soap import whoami
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class QueryPort:
         query = environ.get("QUERY_STRING", "")
         if query.split("?")[0] == "version":
             return _answer(start_response, "200 OK", _TEXT, VERSION.encode())
-        if query:
+        if query or path == whoami.PATH:
             return self._soap(environ, start_response)
         return _answer(
             start_response, "501 Not Implemented", _TEXT,

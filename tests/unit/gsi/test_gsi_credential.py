@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 import chains
 import pki
-from gsi.context import client_ssl_context, server_context
+from gsi.context import client_ssl_context
 from gsi.credential import Credential, ca_directory, key_to_pem
 from gsi.errors import CredentialError
 from gsi.proxy import create_proxy
+from gsi.trust import Trust
 from testbed import ca
 
 
@@ -97,7 +98,7 @@ def test_where_a_credential_is_found(tmp_path: Path) -> None:
     home = tmp_path / "home"
     (home / ".globus").mkdir(parents=True)
     environment = {"HOME": str(home)}
-    with pytest.raises(CredentialError, match="grid-proxy-init"):
+    with pytest.raises(CredentialError, match="glite-proxy-init"):
         Credential.find(environment)
     ca.save_pair(pki.other(), home / ".globus/usercert.pem", home / ".globus/userkey.pem")
     assert Credential.find(environment) == pki.other()
@@ -148,7 +149,7 @@ def test_secrets_are_not_in_texts() -> None:
 
 def test_contexts_need_a_ca_directory(tmp_path: Path) -> None:
     with pytest.raises(CredentialError, match="CA directory"):
-        server_context(pki.host(), tmp_path / "absent")
+        Trust(tmp_path / "absent")
     with pytest.raises(CredentialError, match="CA directory"):
         client_ssl_context(None, tmp_path / "absent")
 
