@@ -4,7 +4,8 @@
 
 Answers JSON (`application/json`): who the server takes the caller for, and for each operation whether it would be
 allowed (`yes`, `no` or `depends on the job`) and why. It tells about the caller alone, and needs a certificate.
-`glite-ping` reads it. The path is below the one that RFC 8615 sets aside for such things, so no service has anything there.
+`glite-ping` reads it. The path is below the one that RFC 8615 sets aside for such things, so no service has anything
+there.
 """
 
 import json
