@@ -47,6 +47,10 @@ class FqanError(GsiError):
     """A text is not the name of VO attributes, nor a pattern of such names."""
 
 
+class RulesError(GsiError):
+    """A file of rules or names (peers, grid-mapfile, access list, policy) cannot be used; the message says where."""
+
+
 class DelegationError(GsiError):
     """A delegation operation was refused; the message is fit for the client's eyes."""
 

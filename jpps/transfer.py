@@ -20,6 +20,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 import sql
+from gsi.authz import log_refusal
 from gsi.peer import Peer
 from jpps import files, jobs
 from jpps.errors import Denied, Invalid, JppsError, NotFound
@@ -75,6 +76,8 @@ class Transfer:
         try:
             return self._answer(environ, start_response, path)
         except JppsError as error:
+            if isinstance(error, Denied):
+                log_refusal(environ.get("gsi.peer"), f"{environ['REQUEST_METHOD']} of a file", error.description)
             return _refuse(start_response, _status(error), error.description)
         except (ConnectionError, TimeoutError):  # OSErrors of the client's making
             raise

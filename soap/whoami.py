@@ -3,27 +3,27 @@
     GET /.well-known/glite/peer        on every port that serves SOAP, with the certificate that one calls with
 
 Answers JSON (`application/json`): who the server takes the caller for, and for each operation whether it would be
-allowed: `yes`, `no` or `depends on the job`. It tells about the caller alone, and needs a certificate. `glite-ping`
-reads it. The path is below the one that RFC 8615 sets aside for such things, so no service has anything there.
+allowed (`yes`, `no` or `depends on the job`) and why. It tells about the caller alone, and needs a certificate.
+`glite-ping` reads it. The path is below the one that RFC 8615 sets aside for such things, so no service has anything
+there.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from gsi.authz import Outlook, Verdict
 from soap.http import Environ, HttpError, StartResponse
 
 if TYPE_CHECKING:
-    from gsi.authz import Access, Policy
     from gsi.peer import Peer
-    from soap.binding import Bound
     from soap.contract import Port
 
 PATH = "/.well-known/glite/peer"
-#: The three answers about an operation.
-YES, NO, DEPENDS = "yes", "no", "depends on the job"
+#: The three answers about an operation. What it depends on may also be a feed; the reason says so.
+ANSWERS = {Verdict.YES: "yes", Verdict.NO: "no", Verdict.DEPENDS: "depends on the job"}
 
 _PACKAGE = "glite-py"
 
@@ -31,28 +31,19 @@ _PACKAGE = "glite-py"
 class Rights:
     """Says for one port which operations a peer may call."""
 
-    def __init__(self, service: str, port: "Port", policy: "Policy", bound: Mapping[str, "Bound"]) -> None:
+    def __init__(self, service: str, port: "Port", outlook: Callable[["Peer"], Mapping[str, Outlook]]) -> None:
         self.service = service
         self._port = port
-        self._policy = policy
-        self._bound = bound
+        self._outlook = outlook
 
     def of(self, peer: "Peer") -> dict[str, Any]:
-        """The port with its operations: {"port", "namespace", "operations": {name: answer}}."""
-        operations = {name: self._verdict(peer, bound) for name, bound in self._bound.items()}
-        return {"port": self._port.name, "namespace": self._port.namespace, "operations": operations}
-
-    def _verdict(self, peer: "Peer", bound: "Bound") -> str:
-        """The best answer of the accesses of which any suffices."""
-        answers = {self._permitted(peer, bound.operation.name, access) for access in bound.accesses}
-        return next((answer for answer in (YES, DEPENDS) if answer in answers), NO)
-
-    def _permitted(self, peer: "Peer", operation: str, access: "Access") -> str:
-        from gsi.authz import Access
-
-        if not self._policy.permits(access, peer, operation, {}):
-            return NO
-        return DEPENDS if access is Access.JOB_OWNER else YES
+        """The port: {"port", "namespace", "operations": {name: answer}, "reasons": {name: clause}}."""
+        outlooks = self._outlook(peer)
+        return {
+            "port": self._port.name, "namespace": self._port.namespace,
+            "operations": {name: ANSWERS[outlook.verdict] for name, outlook in outlooks.items()},
+            "reasons": {name: outlook.reason for name, outlook in outlooks.items()},
+        }
 
 
 def answer(environ: Environ, start_response: StartResponse, ports: Sequence[Rights]) -> Iterable[bytes]:

@@ -15,7 +15,6 @@ import click
 import requests
 
 import soap.contract
-import soap.xml
 from gsi.credential import Credential, ca_directory
 from gsi.errors import GsiError
 from httpg.client import session

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from gsi.credential import Credential
-from gsi.errors import CredentialError
+from gsi.errors import GsiError
 from httpg import daemon
 from httpg.server import Listener, Server, StartUpError
 from httpg.wsgi import HttpProtocol
@@ -57,7 +57,7 @@ def command(config: Path, foreground: bool, logfile: Path, pidfile: Path | None,
 
 
 def make_server(settings: Settings) -> Server:
-    """The server of these settings, not yet bound. Raises CredentialError."""
+    """The server of these settings, not yet bound. Raises GsiError."""
     common, wmproxy = settings.common, settings.wmproxy
     credential = Credential.load_pair(common.host_certificate, common.host_key)
     listener = Listener(wmproxy.listen_address, wmproxy.port, lambda: HttpProtocol(wmproxy_application(settings)))
@@ -76,7 +76,7 @@ def main() -> None:
     """Entry point."""
     try:
         command()
-    except (ConfigError, CredentialError, StartUpError, daemon.AlreadyRunning, OSError) as error:
+    except (ConfigError, GsiError, StartUpError, daemon.AlreadyRunning, OSError) as error:
         daemon.refuse(NAME, error)
 
 
