@@ -99,11 +99,14 @@ def describe(told: Mapping[str, Any], step: TellStep) -> None:
     attributes += [f"not believed: {reason}" for reason in told.get("disbelieved") or ()]
     step("peer", OK, f"the server sees {told['identity']} ({kind}), until {told.get('not_after', '?')}", *attributes)
     for port in told.get("ports") or ():
-        step("operations", OK, str(port.get("port", "?")), *_by_answer(port.get("operations") or {}))
+        lines = _by_answer(port.get("operations") or {}, port.get("reasons") or {})
+        step("operations", OK, str(port.get("port", "?")), *lines)
 
 
-def _by_answer(operations: Mapping[str, str]) -> list[str]:
-    answers: dict[str, list[str]] = {}
+def _by_answer(operations: Mapping[str, str], reasons: Mapping[str, str]) -> list[str]:
+    """Operations with the same answer for the same reason on one line, what is allowed first."""
+    groups: dict[tuple[str, str], list[str]] = {}
     for name, answer in operations.items():
-        answers.setdefault(answer, []).append(name)
-    return [f"{answer}: {', '.join(names)}" for answer, names in sorted(answers.items(), reverse=True)]
+        groups.setdefault((answer, reasons.get(name, "")), []).append(name)
+    return [f"{answer}: {', '.join(names)}" + (f" ({reason})" if reason else "")
+            for (answer, reason), names in sorted(groups.items(), reverse=True)]
