@@ -108,6 +108,7 @@ def _certificate(report: Reporter, path: Path, known: tuple[str, ...]) -> Iterat
 _LOOSE = {
     "signing_policy": "a CA without signing policy may sign any name",
     "sha1_proxies": "signatures of proxies can be forged with a collision",
+    "sha1_attributes": "VO attributes can be forged with a collision",
     "min_rsa_bits": "keys that short can be broken",
     "min_ec_bits": "keys that short can be broken",
     "max_proxy_lifetime": "a stolen proxy is of use for longer",

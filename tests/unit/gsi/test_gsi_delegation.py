@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import chains
 import pki
+import zoo
 from gsi.credential import Credential
 from gsi.delegation import DelegationStore, check_id, generated_id, url_encode
 from gsi.errors import CredentialError, DelegationError
@@ -136,11 +137,11 @@ def test_the_request_of_another_delegation_is_not_answered(store: DelegationStor
         store.put(pki.USER_DN, "id2", signed)
 
 
-@pytest.mark.parametrize("name", [name for name in chains.REFUSED if "proxy" in name or "ProxyCertInfo" in name])
+@pytest.mark.parametrize("name", [name for name in zoo.REFUSED if "proxy" in name or "ProxyCertInfo" in name])
 def test_a_chain_that_does_not_verify_is_not_stored(store: DelegationStore, name: str) -> None:
     store.new_request(pki.USER_DN, "id1")
     with pytest.raises(DelegationError):
-        store.put(pki.USER_DN, "id1", chains.REFUSED[name][1]().chain_pem())
+        store.put(pki.USER_DN, "id1", zoo.REFUSED[name].make().chain_pem())
     with pytest.raises(DelegationError, match="no such delegation"):
         store.path(pki.USER_DN, "id1")
 
