@@ -14,9 +14,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import soap.contract
 import sql
-from gsi.authz import PeerList
 from gsi.credential import Credential, ca_directory
 from gsi.errors import GsiError
+from gsi.peers import PeerList
 from httpg import daemon
 from httpg.client import session
 from httpg.server import Limits, Listener, Server, Status
