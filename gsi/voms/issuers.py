@@ -66,7 +66,8 @@ class Issuers:
         try:
             server = self._verify_once((certificate, *(other for other in others if other != certificate)))
         except VerificationError as error:
-            raise AttributeCertificateError(8, f"the certificate of its issuer is not accepted: {error}") from error
+            reason = f"the certificate of its issuer is not accepted: {error.reason}"
+            raise AttributeCertificateError(8, reason) from error
         if server.proxy_kind is not ProxyKind.NONE:
             raise AttributeCertificateError(8, "it was issued with a proxy")
         return server

@@ -11,6 +11,7 @@ over. Files are read again when they change.
 
 import os
 import re
+import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -90,6 +91,8 @@ class _Files(Generic[T]):
         """None when there is no such file. Raises CredentialError."""
         try:
             found = os.stat(path)
+            if not stat.S_ISREG(found.st_mode):
+                raise ValueError("not a regular file")
             version = (found.st_mtime_ns, found.st_size, found.st_ino)
             kept = self._read.get(path)
             if kept is None or kept[0] != version:
