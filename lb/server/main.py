@@ -77,7 +77,7 @@ class LimitsParam(click.ParamType[Limits]):
 @click.option("--jpdump-maildir", type=daemon.PATH, help="Maildir that tells Job Provenance of purged jobs.")
 @click.option("--export-dir", type=daemon.PATH, help="Directory for the events of purged jobs, a file for each.")
 @click.option("-l", "--policy", type=daemon.PATH, help="Policy file, as /etc/glite-lb/glite-lb-authz.conf.")
-@click.option("--loggers", type=daemon.PATH, help="File of further trusted loggers, a DN or FQAN a line.")
+@click.option("--loggers", type=daemon.PATH, help="File of further trusted loggers, a DN or VO attribute a line.")
 @click.option("-M", "--gridmap-file", "identities", type=daemon.PATH,
               help="File of DNs that are one person, two a line: each reads the jobs of the other.")
 @click.option("-R", "--super-user", "super_users", multiple=True, metavar="DN|FQAN:fqan",
