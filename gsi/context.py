@@ -40,6 +40,11 @@ class ServerContexts:
         """The context for the next connection."""
         return self._context
 
+    @property
+    def credential(self) -> Credential:
+        """The server's own credential at present."""
+        return self._credential
+
     def reload(self) -> None:
         """Read the credential again; the one in use stays, and the log says why, when the new one is unusable."""
         with self._lock:
