@@ -27,6 +27,22 @@ class VerificationError(GsiError):
         self.reason = reason
 
 
+class AttributeCertificateError(GsiError):
+    """An attribute certificate proves nothing, so that what it says of its holder counts for nothing.
+
+    step: number of the check in gsi.voms.verification that refused; reason: one sentence.
+    """
+
+    def __init__(self, step: int, reason: str) -> None:
+        super().__init__(f"{reason} (check {step})")
+        self.step = step
+        self.reason = reason
+
+
+class FqanError(GsiError):
+    """A text is not the name of VO attributes, nor a pattern of such names."""
+
+
 class DelegationError(GsiError):
     """A delegation operation was refused; the message is fit for the client's eyes."""
 

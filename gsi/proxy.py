@@ -1,6 +1,7 @@
 """Making RFC 3820 proxy certificates, for oneself or for a service that sends a request (delegation)."""
 
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -26,14 +27,16 @@ PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 def create_proxy(
     issuer: Credential, lifetime: timedelta = DEFAULT_LIFETIME, *, limited: bool = False,
     path_length: int | None = None, key_bits: int = DEFAULT_KEY_BITS, key: PrivateKey | None = None,
+    extensions: Sequence[x509.ExtensionType] = (),
 ) -> Credential:
     """Return a new proxy of `issuer`, which may be a proxy itself.
 
     path_length: how many further proxies may be made of it, None = any number; key: use this one instead of a new RSA
-    key. Ends with its issuer at the latest; limited if the issuer is. Raises CredentialError.
+    key; extensions: non-critical ones to add, such as VO attributes. Ends with its issuer at the latest; limited if
+    the issuer is. Raises CredentialError.
     """
     key = key or new_key(key_bits)
-    certificate = _sign(issuer, key.public_key(), lifetime, limited, path_length)
+    certificate = _sign(issuer, key.public_key(), lifetime, limited, path_length, extensions)
     return Credential(certificate, key, (issuer.certificate, *issuer.chain))
 
 
@@ -68,6 +71,7 @@ def new_key(bits: int = DEFAULT_KEY_BITS) -> rsa.RSAPrivateKey:
 
 def _sign(
     issuer: Credential, key: PublicKey, lifetime: timedelta, limited: bool, path_length: int | None,
+    extensions: Sequence[x509.ExtensionType] = (),
 ) -> x509.Certificate:
     inherited = _inherited(issuer)
     if inherited is not None and inherited.path_length == 0:
@@ -90,6 +94,8 @@ def _sign(
         .add_extension(information.to_extension(), critical=True)
         .add_extension(_proxy_key_usage(rsa_key=isinstance(key, rsa.RSAPublicKey)), critical=True)
     )
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=False)
     return builder.sign(issuer.key, hashes.SHA256())
 
 

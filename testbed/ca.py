@@ -89,9 +89,15 @@ def write_ca_directory(directory: Path, authorities: Iterable[Authority],
     for authority in authorities:
         base = directory / subject_hash(authority.certificate)
         base.with_suffix(".0").write_bytes(pem(authority.certificate))
-        base.with_suffix(".signing_policy").write_text(signing_policy(authority))
+        write_signing_policy(directory, authority)
         base.with_suffix(".r0").write_bytes(revocation_list(authority, revoked))
     return directory
+
+
+def write_signing_policy(directory: Path, authority: Authority) -> None:
+    """Write `<hash>.signing_policy` of a CA, whether its certificate is there or not."""
+    name = f"{subject_hash(authority.certificate)}.signing_policy"
+    (directory / name).write_text(signing_policy(authority))
 
 
 def revocation_list(authority: Authority, revoked: Iterable[x509.Certificate] = (), *,
@@ -193,6 +199,7 @@ def _issue(authority: Authority, dn: str, purposes: Iterable[x509.ObjectIdentifi
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(usage(key_encipherment=True), critical=True)
         .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(map(_general_name, names)), critical=False)
