@@ -42,7 +42,7 @@ class Trust:
         self.vomsdir = Path(os.environ.get("X509_VOMS_DIR", _VOMSDIR)) if vomsdir is None else vomsdir
         self._directory = CaDirectory(ca_dir, look_every_s)
         #: The judge of VO attributes; tools ask it for its reasons.
-        self.voms = voms.Verifier(self.vomsdir, self.rules, self._verified)
+        self.voms = voms.Verifier(self.vomsdir, self.rules, self._verified, lambda: self.authorities().version)
         self._builder: tuple[int, PathBuilder] | None = None
 
     def authorities(self, *, look: bool = False) -> Authorities:
@@ -81,8 +81,7 @@ class Trust:
         """The peer with what its VOs say of it; the chain has been verified."""
         if peer.proxy_kind is ProxyKind.NONE:
             return peer
-        vos = self.voms.attributes(peer.chain, verify.leading_proxies(peer.chain))
-        return replace(peer, vos=vos, fqans=tuple(dict.fromkeys(fqan for vo in vos for fqan in vo.fqans)))
+        return peer.with_attributes(self.voms.attributes(peer.chain, verify.leading_proxies(peer.chain)))
 
     def _path_builder(self, now: Authorities) -> PathBuilder:
         known = self._builder
