@@ -74,14 +74,17 @@ class Trust:
         builder.check_revocation(built[verify.leading_proxies(built):])
         return peer
 
-    def _checked(self, chain: Sequence[x509.Certificate], now: Authorities, rules: Rules) -> Peer:
-        return verify.check(chain, rules, partial(_objection, now, rules))
-
     def _with_attributes(self, peer: Peer) -> Peer:
         """The peer with what its VOs say of it; the chain has been verified."""
         if peer.proxy_kind is ProxyKind.NONE:
             return peer
-        return peer.with_attributes(self.voms.attributes(peer.chain, verify.leading_proxies(peer.chain)))
+        found = self.voms.judge(peer.chain, verify.leading_proxies(peer.chain))
+        believed = peer.with_attributes(tuple(finding.verified for finding in found if finding.verified is not None))
+        objections = tuple(finding.objection for finding in found if finding.objection is not None)
+        return replace(believed, disbelieved=objections) if objections else believed
+
+    def _checked(self, chain: Sequence[x509.Certificate], now: Authorities, rules: Rules) -> Peer:
+        return verify.check(chain, rules, partial(_objection, now, rules))
 
     def _path_builder(self, now: Authorities) -> PathBuilder:
         known = self._builder

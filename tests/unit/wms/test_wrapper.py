@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 
 import pki
+from gsi.gacl import Gacl
 from httpg.server import Listener
 from httpg.wsgi import HttpProtocol
 from tlsserver import alive, running, wait_for
 from wms import jdl as language
 from wms.jobdirectory import JobDirectory
-from wms.sandbox import gacl, upload
+from wms.sandbox import upload
 from wms.sandbox.app import SandboxApplication
 from wms.wrapper import SCRIPT, Phase, Progress, describe, read_progress
 
@@ -87,7 +88,7 @@ def node(server: tuple[Path, str], tmp_path: Path) -> Iterator[Node]:
     root, url = server
     directory = JobDirectory(root, JOBID)
     directory.create()
-    directory.write(directory.gacl, gacl.document(pki.USER_DN))
+    directory.write(directory.gacl, Gacl.of_owner(pki.USER_DN).write())
     yield Node(tmp_path, directory, url)
     directory.remove()
 
@@ -186,7 +187,7 @@ def test_whether_the_program_ran_is_known(node: Node) -> None:
 
 def test_somebody_elses_sandbox_is_closed(node: Node) -> None:
     (node.directory.input / "data").write_text("x")
-    node.directory.write(node.directory.gacl, gacl.document(pki.OTHER_DN))
+    node.directory.write(node.directory.gacl, Gacl.of_owner(pki.OTHER_DN).write())
     done = node.run('Executable = "/bin/true"; InputSandbox = {"data"};')
     assert done.failure is not None and "403" in done.failure
 
