@@ -6,7 +6,6 @@ from datetime import datetime
 from enum import Enum
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from gsi import certificates
 from gsi.errors import CredentialError
@@ -53,9 +52,10 @@ def claims(chain: Sequence[x509.Certificate]) -> Claims:
 
 
 def key_text(certificate: x509.Certificate) -> str:
-    """Algorithm and size of the key, such as `RSA 2048` or `EC 256`; only the name for other kinds."""
-    algorithm, bits = _key(certificate)
-    return f"{algorithm} {bits}" if bits else algorithm
+    """Algorithm and size of the key, such as `RSA 2048` or `EC 256`; only the name for other kinds. Raises ValueError.
+    """
+    told = certificates.facts(certificate)
+    return f"{told.key_type} {told.key_bits}" if told.key_bits else told.key_type
 
 
 def _claims(chain: Sequence[x509.Certificate]) -> Claims:
@@ -74,7 +74,7 @@ def _claims(chain: Sequence[x509.Certificate]) -> Claims:
         limited=any(each is ProxyRights.LIMITED for each, _ in described),
         proxies=proxies,
         key=key_text(leaf),
-        bits=_key(leaf)[1],
+        bits=certificates.facts(leaf).key_bits,
         not_before=max(certificate.not_valid_before_utc for certificate in chain),
         not_after=min(certificate.not_valid_after_utc for certificate in chain),
     )
@@ -82,20 +82,12 @@ def _claims(chain: Sequence[x509.Certificate]) -> Claims:
 
 def _rights(proxy: x509.Certificate, kind: ProxyKind) -> tuple[ProxyRights, int | None]:
     """The rights of one proxy, and how many may follow it."""
-    if kind is ProxyKind.LEGACY:
-        last = next(iter(proxy.subject.rdns[-1])).value
-        return (ProxyRights.LIMITED if last == "limited proxy" else ProxyRights.FULL), None
-    extension = certificates.extensions(proxy).get_extension_for_oid(certificates.RFC3820_PROXY_CERT_INFO)
-    information = certificates.parse_proxy_cert_info(extension.value.public_bytes())
+    found = certificates.facts(proxy).information
+    if found is None:
+        limited = certificates.last_value(proxy.subject) == certificates.LEGACY_LIMITED
+        return (ProxyRights.LIMITED if limited else ProxyRights.FULL), None
+    information = certificates.parse_proxy_cert_info(found[1], kind)
     named = {certificates.INHERIT_ALL: ProxyRights.FULL, certificates.LIMITED: ProxyRights.LIMITED,
              certificates.INDEPENDENT: ProxyRights.INDEPENDENT}
     return named.get(information.language, ProxyRights.RESTRICTED), information.path_length
 
-
-def _key(certificate: x509.Certificate) -> tuple[str, int]:
-    key = certificate.public_key()
-    if isinstance(key, rsa.RSAPublicKey):
-        return "RSA", key.key_size
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        return "EC", key.key_size
-    return type(key).__name__.removesuffix("PublicKey"), 0

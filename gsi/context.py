@@ -10,14 +10,21 @@ from pathlib import Path
 
 from OpenSSL import SSL, crypto
 
+from gsi import handshake
+from gsi.cadirectory import Authorities
 from gsi.credential import Credential
 from gsi.errors import CredentialError
+from gsi.pathbuilding import fill
+from gsi.rules import Rules
 from gsi.trust import Trust
 from gsi.verify import MAX_CHAIN_LENGTH
 
 log = logging.getLogger(__name__)
 
 _SESSION_ID_CONTEXT = b"glite"
+#: Revocation along the whole chain: of the leaf alone it would miss the revoked user behind a proxy (stack.md 3).
+_VERIFICATION = (
+    crypto.X509StoreFlags.ALLOW_PROXY_CERTS | crypto.X509StoreFlags.CRL_CHECK | crypto.X509StoreFlags.CRL_CHECK_ALL)
 
 
 class ServerContexts:
@@ -30,7 +37,7 @@ class ServerContexts:
         Raises CredentialError.
         """
         self.trust = trust
-        self._allow_anonymous = allow_anonymous
+        self._mode = SSL.VERIFY_PEER if allow_anonymous else SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT
         self._read = reload
         self._lock = threading.Lock()
         self._credential = credential
@@ -38,7 +45,15 @@ class ServerContexts:
 
     def current(self) -> SSL.Context:
         """The context for the next connection."""
-        return self._context
+        version, context = self._context
+        if self.trust.authorities().version != version and self._lock.acquire(blocking=False):
+            try:
+                self._context = self._made(self._credential)
+            except CredentialError as error:
+                log.error("the changes of the CA directory are not followed: %s", error)
+            finally:
+                self._lock.release()
+        return self._context[1]
 
     @property
     def credential(self) -> Credential:
@@ -55,14 +70,15 @@ class ServerContexts:
             except CredentialError as error:
                 log.error("the server's credential is not replaced: %s", error)
 
-    def _made(self, credential: Credential) -> SSL.Context:
+    def _made(self, credential: Credential) -> tuple[int, SSL.Context]:
+        authorities = self.trust.authorities()
         try:
-            return _server_context(credential, self.trust, self._allow_anonymous)
-        except SSL.Error as error:
-            raise CredentialError("OpenSSL does not take the server's certificate and key") from error
+            return authorities.version, _server_context(credential, authorities, self.trust.rules, self._mode)
+        except (SSL.Error, crypto.Error) as error:
+            raise CredentialError("OpenSSL does not take the certificates or the key") from error
 
 
-def _server_context(credential: Credential, trust: Trust, allow_anonymous: bool) -> SSL.Context:
+def _server_context(credential: Credential, authorities: Authorities, rules: Rules, mode: int) -> SSL.Context:
     """Return the context of a server that wants to know who calls.
 
     TLS 1.2 and 1.3. Session resumption is off: a resumed session has an empty chain and nothing is verified again
@@ -80,21 +96,14 @@ def _server_context(credential: Credential, trust: Trust, allow_anonymous: bool)
     for issuer in credential.chain:
         context.add_extra_chain_cert(issuer)
     context.use_privatekey(credential.key)
-    context.load_verify_locations(None, str(trust.ca_dir))
     store = context.get_cert_store()
     if store is None:
         raise CredentialError("OpenSSL gave no certificate store")
-    store.set_flags(crypto.X509StoreFlags.ALLOW_PROXY_CERTS)
-    mode = SSL.VERIFY_PEER if allow_anonymous else SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT
-    context.set_verify(mode, _note_refusal)
+    fill(store, authorities)
+    store.set_flags(_VERIFICATION)
+    context.set_verify(mode, handshake.callback(authorities, rules))
     context.set_verify_depth(MAX_CHAIN_LENGTH)
     return context
-
-
-def refusal(connection: SSL.Connection) -> str | None:
-    """Why OpenSSL refused the peer's certificate during the handshake; None when it did not."""
-    reason = connection.get_app_data()
-    return reason if isinstance(reason, str) else None
 
 
 def client_ssl_context(credential: Credential | None, ca_dir: Path) -> ssl.SSLContext:
@@ -113,47 +122,6 @@ def client_ssl_context(credential: Credential | None, ca_dir: Path) -> ssl.SSLCo
         with _as_file(credential.to_pem()) as path:
             context.load_cert_chain(path)
     return context
-
-
-def _note_refusal(connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int) -> bool:
-    """Keep OpenSSL's reason for the log: the exception of the handshake does not carry it."""
-    if not ok and connection.get_app_data() is None:
-        text = crypto.X509.to_cryptography(certificate).subject.rfc4514_string()
-        connection.set_app_data(f"{_error_text(error)}, depth {depth}: {text}")
-    return bool(ok)
-
-
-def _error_text(error: int) -> str:
-    return _ERRORS.get(error, f"certificate verification error {error}")
-
-
-#: Texts for the numbers of X509_V_ERR_* that a caller meets in practice.
-_ERRORS = {
-    2: "unknown CA",
-    3: "no certificate revocation list",
-    7: "bad signature",
-    9: "not yet valid",
-    10: "expired",
-    12: "certificate revocation list expired",
-    18: "self-signed certificate",
-    19: "unknown CA (self-signed)",
-    20: "unknown CA",
-    21: "unknown CA (only one certificate)",
-    22: "chain too long",
-    23: "revoked",
-    24: "the issuer is no CA",
-    25: "path length exceeded",
-    26: "not meant for a TLS client",
-    34: "unknown critical extension",
-    37: "the issuer may not sign certificates",
-    38: "path length of a proxy exceeded",
-    39: "the issuer may not make proxies",
-    40: "proxies are not allowed",
-    66: "key too small",
-    67: "CA key too small",
-    68: "hash algorithm too weak",
-    73: "the subject of a proxy is not its issuer's subject and one CN",
-}
 
 
 def _check_ca_directory(ca_dir: Path) -> None:

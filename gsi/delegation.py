@@ -26,7 +26,8 @@ from gsi.errors import CredentialError, DelegationError, VerificationError
 from gsi.names import same_dn, slash_dn
 from gsi.peer import Peer, ProxyKind
 from gsi.proxy import DEFAULT_KEY_BITS, certificate_request, new_key
-from gsi.verify import leading_proxies, verify_chain
+from gsi.trust import Trust
+from gsi.verify import leading_proxies
 
 #: Legal ids: letters, digits and these. The names of directories are ids, so the two special ones are not.
 _LEGAL_ID = re.compile(r"[A-Za-z0-9.,_-]{1,200}")
@@ -109,7 +110,7 @@ class DelegationStore:
             raise DelegationError("the proxy is too large")
         try:
             chain = read_certificates(octets)
-            peer = verify_chain(chain, self._ca_dir)
+            peer = Trust(self._ca_dir).verify(chain, delegated=True)
         except CredentialError:
             raise DelegationError("the proxy is no PEM certificate chain") from None
         except (VerificationError, ValueError) as error:

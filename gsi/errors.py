@@ -15,6 +15,10 @@ class PassphraseNeeded(CredentialError):
     """The private key is encrypted and no pass phrase was given."""
 
 
+class SigningPolicyError(CredentialError):
+    """A file that says which names a CA may sign cannot be read; the message says where."""
+
+
 class VerificationError(GsiError):
     """The certificates of a peer do not prove an identity.
 

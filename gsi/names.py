@@ -62,6 +62,16 @@ def slash_dn(name: x509.Name) -> str:
     )
 
 
+def slash_dn_of_der(name: bytes) -> str:
+    """The same of a name in DER. Raises ValueError."""
+    try:
+        rdns = der.Name.load(name, strict=True).chosen
+        parts = [(part["type"].dotted, _octets(part)) for rdn in rdns for part in rdn]
+    except (TypeError, KeyError) as error:  # asn1crypto's words for some malformed values
+        raise ValueError(f"not a name: {error}") from error
+    return "".join(f"/{_SHORT_NAMES.get(x509.ObjectIdentifier(oid), oid)}={printable(text)}" for oid, text in parts)
+
+
 def rfc2253(name: x509.Name) -> str:
     """Return the name in the RFC 2253 form, last component first: `CN=Test User,DC=example,DC=org`."""
     return name.rfc4514_string(_RFC2253_NAMES)
@@ -86,6 +96,9 @@ def printable(octets: bytes) -> str:
 
 
 def _raw_values(name: x509.Name) -> list[bytes]:
-    rdns = der.Name.load(name.public_bytes()).chosen
-    return [attribute["value"].chosen.contents if hasattr(attribute["value"], "chosen")
-            else attribute["value"].contents for rdn in rdns for attribute in rdn]
+    return [_octets(attribute) for rdn in der.Name.load(name.public_bytes()).chosen for attribute in rdn]
+
+
+def _octets(attribute: der.NameTypeAndValue) -> bytes:
+    value = attribute["value"]
+    return bytes(value.chosen.contents if hasattr(value, "chosen") else value.contents)

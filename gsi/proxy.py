@@ -13,6 +13,7 @@ from gsi import certificates
 from gsi.certificates import ProxyCertInfo
 from gsi.credential import Credential, PrivateKey, pem
 from gsi.errors import CredentialError
+from gsi.peer import ProxyKind
 
 #: What grid-proxy-init and htproxyput give (wms.md 1.11).
 DEFAULT_LIFETIME = timedelta(minutes=720)
@@ -102,6 +103,8 @@ def _inherited(issuer: Credential) -> ProxyCertInfo | None:
     """What the issuer's own ProxyCertInfo says, None when it is an end entity."""
     if not issuer.proxies:
         return None
+    if certificates.proxy_kind(issuer.certificate) is not ProxyKind.RFC3820:
+        raise CredentialError("this is a legacy or draft proxy: make an RFC 3820 proxy of the user's certificate")
     extension = issuer.certificate.extensions.get_extension_for_oid(certificates.RFC3820_PROXY_CERT_INFO)
     return certificates.parse_proxy_cert_info(extension.value.public_bytes())
 

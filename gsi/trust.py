@@ -10,42 +10,51 @@ Make one after a fork and use it from any number of threads.
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from cryptography import x509
 
-from gsi import voms
-from gsi.errors import CredentialError
+from gsi import verify, voms
+from gsi.cadirectory import LOOK_EVERY_S, Authorities, CaDirectory
+from gsi.errors import SigningPolicyError
+from gsi.names import slash_dn
+from gsi.pathbuilding import PathBuilder
 from gsi.peer import Peer, ProxyKind
-from gsi.rules import Rules
-from gsi.verify import leading_proxies, peer_from_chain, verify_chain
+from gsi.rules import Rules, SigningPolicyRule
+from gsi.signingpolicy import permitted
 
 _VOMSDIR = Path("/etc/grid-security/vomsdir")
 
 
 class Trust:
-    """The CAs of a directory, and the rules."""
+    """The CAs of a directory, and the rules. ca_dir, rules and vomsdir are for reading."""
 
-    def __init__(self, ca_dir: Path, rules: Rules | None = None, vomsdir: Path | None = None) -> None:
-        """rules: None = those of this machine (Rules.find); vomsdir: None = $X509_VOMS_DIR, else the usual place.
+    def __init__(self, ca_dir: Path, rules: Rules | None = None, vomsdir: Path | None = None, *,
+                 look_every_s: float = LOOK_EVERY_S) -> None:
+        """rules: None = those of this machine (Rules.find); vomsdir: None = $X509_VOMS_DIR, else the usual place;
+        look_every_s: how often the CA directory is looked at, at most.
 
-        Raises CredentialError when there is no such CA directory.
+        Raises CredentialError when there is no such CA directory or the rules cannot be read.
         """
-        if not ca_dir.is_dir():
-            raise CredentialError(
-                f"the CA directory {ca_dir} does not exist; set X509_CERT_DIR or install the CAs there")
         self.ca_dir = ca_dir
         self.rules = Rules.find() if rules is None else rules
         self.vomsdir = Path(os.environ.get("X509_VOMS_DIR", _VOMSDIR)) if vomsdir is None else vomsdir
+        self._directory = CaDirectory(ca_dir, look_every_s)
         #: The judge of VO attributes; tools ask it for its reasons.
-        self.voms = voms.Verifier(self.vomsdir, self.rules, self._verified)
+        self.voms = voms.Verifier(self.vomsdir, self.rules, self._verified, lambda: self.authorities().version)
+        self._builder: tuple[int, PathBuilder] | None = None
+
+    def authorities(self, *, look: bool = False) -> Authorities:
+        """The content of the CA directory; look: as it is this moment, not as it was some seconds ago."""
+        return self._directory.current(look=look)
 
     def peer(self, chain: Sequence[x509.Certificate]) -> Peer:
         """The identity that a chain proves which OpenSSL verified in a handshake, leaf first, root last.
 
         Raises VerificationError.
         """
-        return self._with_attributes(peer_from_chain(chain))
+        return self._with_attributes(self._checked(chain, self.authorities(), self.rules))
 
     def verify(self, chain: Sequence[x509.Certificate], *, delegated: bool = False) -> Peer:
         """Verify certificates that did not come through a handshake: signatures, validity, CRLs and all checks.
@@ -57,11 +66,42 @@ class Trust:
 
     def _verified(self, chain: Sequence[x509.Certificate], *, delegated: bool = False) -> Peer:
         """The identity, without VO attributes."""
-        return verify_chain(chain, self.ca_dir)
+        now = self.authorities()
+        rules = replace(self.rules, sha1_proxies=True) if delegated else self.rules
+        builder = self._path_builder(now)
+        built = builder.build(chain)
+        peer = self._checked(built, now, rules)
+        builder.check_revocation(built[verify.leading_proxies(built):])
+        return peer
 
     def _with_attributes(self, peer: Peer) -> Peer:
         """The peer with what its VOs say of it; the chain has been verified."""
         if peer.proxy_kind is ProxyKind.NONE:
             return peer
-        vos = self.voms.attributes(peer.chain, leading_proxies(peer.chain))
-        return replace(peer, vos=vos, fqans=tuple(dict.fromkeys(fqan for vo in vos for fqan in vo.fqans)))
+        found = self.voms.judge(peer.chain, verify.leading_proxies(peer.chain))
+        believed = peer.with_attributes(tuple(finding.verified for finding in found if finding.verified is not None))
+        objections = tuple(finding.objection for finding in found if finding.objection is not None)
+        return replace(believed, disbelieved=objections) if objections else believed
+
+    def _checked(self, chain: Sequence[x509.Certificate], now: Authorities, rules: Rules) -> Peer:
+        return verify.check(chain, rules, partial(_objection, now, rules))
+
+    def _path_builder(self, now: Authorities) -> PathBuilder:
+        known = self._builder
+        if known is None or known[0] != now.version:
+            known = self._builder = now.version, PathBuilder(now, self.rules)
+        return known[1]
+
+
+def _objection(now: Authorities, rules: Rules, issuer: x509.Certificate, subject: str) -> str | None:
+    """Why this CA may not sign that name; None = it may."""
+    name = slash_dn(issuer.subject)
+    try:
+        policy = now.policy(issuer)
+    except SigningPolicyError as error:
+        return str(error)
+    if policy is not None:
+        return None if permitted(policy, subject) else f"the signing policy of {name} does not allow {subject}"
+    if rules.signing_policy is SigningPolicyRule.IF_PRESENT and now.has(issuer):
+        return None
+    return f"there is no signing policy of {name} in the CA directory"

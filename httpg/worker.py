@@ -15,8 +15,9 @@ from typing import Protocol, runtime_checkable
 
 from OpenSSL import SSL
 
-from gsi.context import ServerContexts, refusal
+from gsi.context import ServerContexts
 from gsi.errors import VerificationError
+from gsi.handshake import refusal
 from gsi.peer import Peer
 from httpg.accounts import Accounts
 from httpg.admission import Admission

@@ -71,6 +71,7 @@ def _described(peer: "Peer", ports: Sequence[Rights]) -> dict[str, Any]:
              "not_after": _iso(each.not_after)}
             for each in peer.vos
         ],
+        "disbelieved": list(peer.disbelieved),
         "ports": [port.of(peer) for port in ports],
     }
 

@@ -50,14 +50,15 @@ class Authority:
 
 
 def new_authority(dn: str = DEFAULT_AUTHORITY, *, parent: Authority | None = None,
-                  namespace: str = DEFAULT_NAMESPACE, key: PrivateKey | None = None) -> Authority:
-    """Return a new root CA, or with `parent` a CA below that one."""
+                  namespace: str = DEFAULT_NAMESPACE, key: PrivateKey | None = None,
+                  path_length: int | None = None) -> Authority:
+    """Return a new root CA, or with `parent` a CA below that one; path_length: how many CAs may be below it."""
     key = key or new_key()
     subject = parse_dn(dn)
     issuer, issuer_key = (parent.certificate.subject, parent.key) if parent else (subject, key)
     certificate = (
         _builder(subject, issuer, key, datetime.now(UTC) - _BACKDATED, datetime.now(UTC) + _CA_LIFETIME)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
         .add_extension(usage(key_cert_sign=True, crl_sign=True, digital_signature=False), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(issuer_key, hashes.SHA256())
@@ -88,19 +89,28 @@ def write_ca_directory(directory: Path, authorities: Iterable[Authority],
     for authority in authorities:
         base = directory / subject_hash(authority.certificate)
         base.with_suffix(".0").write_bytes(pem(authority.certificate))
-        base.with_suffix(".signing_policy").write_text(signing_policy(authority))
+        write_signing_policy(directory, authority)
         base.with_suffix(".r0").write_bytes(revocation_list(authority, revoked))
     return directory
 
 
+def write_signing_policy(directory: Path, authority: Authority) -> None:
+    """Write `<hash>.signing_policy` of a CA, whether its certificate is there or not."""
+    name = f"{subject_hash(authority.certificate)}.signing_policy"
+    (directory / name).write_text(signing_policy(authority))
+
+
 def revocation_list(authority: Authority, revoked: Iterable[x509.Certificate] = (), *,
-                    lifetime: timedelta = _LIFETIME) -> bytes:
-    """Return a PEM CRL of the CA; of `revoked` only its own certificates are listed."""
+                    lifetime: timedelta = _LIFETIME, last_update: datetime | None = None) -> bytes:
+    """Return a PEM CRL of the CA, issued an hour ago unless `last_update` says when, with an end `lifetime` from now.
+
+    Of `revoked` only its own certificates are listed.
+    """
     now = datetime.now(UTC)
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(authority.certificate.subject)
-        .last_update(now - _BACKDATED)
+        .last_update(last_update or now - _BACKDATED)
         .next_update(now + lifetime)
     )
     for certificate in revoked:
@@ -117,6 +127,12 @@ def signing_policy(authority: Authority) -> str:
         "pos_rights     globus  CA:sign\n"
         f"cond_subjects  globus  '\"{authority.namespace}\"'\n"
     )
+
+
+def namespaces(authority: Authority, subject: str, *, action: str = "PERMIT") -> str:
+    """Return the text of a `.namespaces` file (EUGridPMA); subject: a regular expression."""
+    issuer = slash_dn(authority.certificate.subject)
+    return f'#NAMESPACES-VERSION: 1.0\nTO Issuer "{issuer}" \\\n  {action} Subject "{subject}"\n'
 
 
 def subject_hash(certificate: x509.Certificate) -> str:

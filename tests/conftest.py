@@ -2,10 +2,22 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import mariadb
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print the verdicts on the zoo of credentials, one line for each case."""
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.getreports(outcome)]
+    lines = [text for report in reports if report.when == "call"
+             for key, text in report.user_properties if key == "zoo"]
+    if lines:
+        terminalreporter.section("what servers accept and refuse")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

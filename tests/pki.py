@@ -10,6 +10,8 @@ from pathlib import Path
 
 from gsi.credential import Credential
 from gsi.proxy import create_proxy
+from gsi.rules import Rules
+from gsi.trust import Trust
 from testbed import ca
 
 USER_DN = "/DC=org/DC=example/CN=Test User"
@@ -42,6 +44,12 @@ def stranger() -> ca.Authority:
 def ca_dir() -> Path:
     """The directory of trusted CAs."""
     return ca.write_ca_directory(folder() / "certificates", [authority()])
+
+
+@cache
+def trust() -> Trust:
+    """Belief in what is in that directory, by the default rules."""
+    return Trust(ca_dir(), Rules())
 
 
 @cache

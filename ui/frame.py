@@ -38,6 +38,8 @@ def run(command: click.Command, advice: str = f"; {PROXY_ADVICE}") -> NoReturn:
 
     advice: what to do when the credential is unusable, appended to the reason.
     """
+    for package in ("gsi", "httpg", "soap"):  # what libraries log is for --debug, not for the terminal
+        logging.getLogger(package).addHandler(logging.NullHandler())
     try:
         code = command.main(standalone_mode=False)
     except click.UsageError as error:

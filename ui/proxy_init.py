@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from gsi.claims import claims, key_text
 from gsi.credential import Credential, PrivateKey, ca_directory
 from gsi.proxy import DEFAULT_KEY_BITS, DEFAULT_LIFETIME, create_proxy, new_key
+from gsi.trust import Trust
 from gsi.usercredential import UserFiles
-from gsi.verify import verify_chain
 from ui.frame import UiError, common_options, output_options, print_json, run, warn
 from ui.proxyfile import HoursMinutes, duration, proxy_path
 
@@ -126,7 +126,7 @@ def command(
     proxy = create_proxy(issuer, wish.lifetime, limited=limited, path_length=path_length, key=new)
     trust = ca_dir or ca_directory(os.environ)
     if verify:
-        verify_chain((proxy.certificate, *proxy.chain), trust)
+        Trust(trust).verify((proxy.certificate, *proxy.chain))
     path = out or proxy_path(os.environ)
     proxy.save(path)
     _warn_if_short(proxy, wish.lifetime)

@@ -83,18 +83,26 @@ class Finding:
     verified: VoAttributes | None = None
     error: AttributeCertificateError | None = None
 
+    @property
+    def objection(self) -> str | None:
+        """Why it does not count, for the eyes of its holder."""
+        if self.error is None:
+            return None
+        return f"{self.claimed.vo}: {self.error}" if self.claimed else str(self.error)
+
 
 class Verifier:
     """Verifies attribute certificates for one site. For any number of threads."""
 
     def __init__(self, vomsdir: Path, rules: Rules, verify: Callable[[Sequence[x509.Certificate]], Peer],
-                 hosts: Callable[[], Collection[str]] | None = None) -> None:
-        """verify: the full verification of certificates, without their attributes, raises VerificationError; hosts:
-        the names of this host, in small letters, as targets have them (None: what the system says).
+                 version: Callable[[], int], hosts: Callable[[], Collection[str]] | None = None) -> None:
+        """verify: the full verification of certificates, without their attributes, raises VerificationError; version:
+        another number when it may have changed its mind; hosts: the names of this host, in small letters, as targets
+        have them (None: what the system says).
         """
         self._rules = rules
         self._hosts = hosts or host_names
-        self._issuers = Issuers(Vomsdir(vomsdir), verify)
+        self._issuers = Issuers(Vomsdir(vomsdir), verify, version)
         self._told = _Told()
 
     def attributes(self, chain: Sequence[x509.Certificate], proxies: int) -> tuple[VoAttributes, ...]:
@@ -102,11 +110,15 @@ class Verifier:
 
         chain: leaf first; proxies: how many stand before the end entity.
         """
+        return tuple(finding.verified for finding in self.judge(chain, proxies) if finding.verified is not None)
+
+    def judge(self, chain: Sequence[x509.Certificate], proxies: int) -> tuple[Finding, ...]:
+        """A verdict on each attribute certificate of a verified chain, with a line in the log for each that is bad."""
         found = self.examine(chain, proxies)
         for finding in found:
             if finding.error is not None:
                 self._told.once(finding, chain[proxies])
-        return tuple(finding.verified for finding in found if finding.verified is not None)
+        return found
 
     def examine(self, chain: Sequence[x509.Certificate], proxies: int) -> tuple[Finding, ...]:
         """A verdict on each attribute certificate of the chain, in their order."""
@@ -200,7 +212,7 @@ def _check_names(ac: AttributeCertificate) -> None:
 
 
 def _check_issuer(ac: AttributeCertificate, issuer: x509.Certificate) -> None:
-    usage = certificates.key_usage(issuer)
+    usage = certificates.facts(issuer).usage
     if usage is not None and not usage.digital_signature:
         raise AttributeCertificateError(10, "its issuer may not sign")
     if not is_named(ac, issuer):

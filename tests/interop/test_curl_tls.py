@@ -1,4 +1,4 @@
-"""curl and openssl s_client against our server: every named chain through a real handshake, TLS 1.2 and 1.3."""
+"""curl and openssl s_client against our server; the zoo of credentials is in test_zoo_handshakes.py."""
 
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-import chains
 import pki
 from gsi.credential import Credential, key_to_pem
 from httpg.server import Listener
@@ -40,23 +39,6 @@ def curl(server: Running, credential: Credential | None, folder: Path,
         (folder / "key.pem").write_bytes(key_to_pem(credential.key))
         command += ["--cert", str(folder / "chain.pem"), "--key", str(folder / "key.pem")]
     return subprocess.run([*command, server.url()], capture_output=True, text=True)
-
-
-@pytest.mark.parametrize("version", ["1.2", "1.3"])
-@pytest.mark.parametrize("name", chains.ACCEPTED)
-def test_accepted(server: Running, tmp_path: Path, name: str, version: str) -> None:
-    answer = curl(server, chains.ACCEPTED[name](), tmp_path, f"--tlsv{version}", "--tls-max", version)
-    dn = "/DC=org/DC=example/CN=localhost" if name == "host" else pki.USER_DN
-    kind = "RFC3820" if "proxy" in name else "NONE"
-    limited = "limited" if name in chains.LIMITED else "full"
-    assert (answer.returncode, answer.stdout) == (0, f"{dn}|{kind}|{limited}|0\n"), answer.stderr
-
-
-@pytest.mark.parametrize("name", chains.REFUSED)
-def test_refused(server: Running, tmp_path: Path, name: str) -> None:
-    answer = curl(server, chains.REFUSED[name][1](), tmp_path)
-    assert answer.returncode != 0
-    assert answer.stdout == ""
 
 
 def test_no_certificate_is_refused(server: Running, tmp_path: Path) -> None:

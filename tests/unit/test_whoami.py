@@ -25,7 +25,8 @@ from wms.wmproxy.app import wmproxy_application
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 END = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 VO = VoAttributes("vo.example", ("/vo.example", "/vo.example/Role=prod"), (), "/CN=voms.example", END, "voms:15000")
-USER = Peer(pki.USER_DN, "CN=Test User,DC=example,DC=org", ProxyKind.RFC3820, True, (), END, VO.fqans, (VO,))
+USER = Peer(pki.USER_DN, "CN=Test User,DC=example,DC=org", ProxyKind.RFC3820, True, (), END, VO.fqans, (VO,),
+            ("other.example: it has expired (check 4)",))
 SERVER = Peer(HOST_DN, "CN=localhost,DC=example,DC=org", ProxyKind.NONE, False, (), END)
 
 
@@ -100,6 +101,7 @@ def test_who_the_caller_is(service: tuple[Application, str, Any]) -> None:
         "limited": True, "not_after": "2030-01-02T03:04:05Z", "fqans": ["/vo.example", "/vo.example/Role=prod"],
         "vos": [{"vo": "vo.example", "fqans": ["/vo.example", "/vo.example/Role=prod"], "issuer": "/CN=voms.example",
                  "server": "voms:15000", "not_after": "2030-01-02T03:04:05Z"}],
+        "disbelieved": ["other.example: it has expired (check 4)"],
     }
 
 

@@ -10,7 +10,7 @@ from gsi.credential import Credential
 from gsi.delegation import DelegationStore, generated_id
 from gsi.errors import CredentialError, DelegationError, VerificationError
 from gsi.peer import Peer
-from gsi.verify import verify_chain
+from gsi.trust import Trust
 
 from .errors import Code, OperationError
 
@@ -42,7 +42,7 @@ def delegated(store: DelegationStore, peer: Peer, delegation_id: str | None, ca_
         raise OperationError(Code.DELEGATION_ERROR, f"Unable to get delegated Proxy: {error}") from error
     check_times(credential)
     try:
-        identity = verify_chain([credential.certificate, *credential.chain], ca_dir)
+        identity = Trust(ca_dir).verify([credential.certificate, *credential.chain], delegated=True)
     except VerificationError as error:
         raise OperationError(Code.PROXY_ERROR, f"the delegated proxy is not valid: {error}") from error
     return Delegated(credential, path, identity)

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 import chains
 import pki
+import zoo
 from gsi.credential import Credential
 from gsi.delegation import DelegationStore, check_id, generated_id, url_encode
 from gsi.errors import CredentialError, DelegationError
 from gsi.proxy import certificate_request, create_proxy, sign_request
-from gsi.verify import verify_chain
 
 ENCODED = "%2FDC%3Dorg%2FDC%3Dexample%2FCN%3DTest%20User"
 
@@ -34,7 +34,7 @@ def delegate(store: DelegationStore, issuer: Credential, dn: str = pki.USER_DN, 
 def test_a_delegated_proxy_speaks_for_the_user(store: DelegationStore) -> None:
     delegate(store, pki.proxy())
     credential = store.credential(pki.USER_DN, "id1")
-    peer = verify_chain([credential.certificate, *credential.chain], pki.ca_dir())
+    peer = pki.trust().verify([credential.certificate, *credential.chain])
     assert peer.dn == pki.USER_DN and not peer.limited
     assert Credential.load(store.path(pki.USER_DN, "id1")) == credential
 
@@ -76,7 +76,7 @@ def test_a_client_that_only_asks_fills_no_disk(store: DelegationStore, tmp_path:
 def test_a_limited_proxy_stays_limited(store: DelegationStore) -> None:
     delegate(store, chains.proxies(1, limited=True))
     credential = store.credential(pki.USER_DN, "id1")
-    assert verify_chain([credential.certificate, *credential.chain], pki.ca_dir()).limited
+    assert pki.trust().verify([credential.certificate, *credential.chain]).limited
 
 
 def test_renewal_replaces_and_keeps_the_old_one_until_then(store: DelegationStore) -> None:
@@ -137,11 +137,11 @@ def test_the_request_of_another_delegation_is_not_answered(store: DelegationStor
         store.put(pki.USER_DN, "id2", signed)
 
 
-@pytest.mark.parametrize("name", [name for name in chains.REFUSED if "proxy" in name or "ProxyCertInfo" in name])
+@pytest.mark.parametrize("name", [name for name in zoo.REFUSED if "proxy" in name or "ProxyCertInfo" in name])
 def test_a_chain_that_does_not_verify_is_not_stored(store: DelegationStore, name: str) -> None:
     store.new_request(pki.USER_DN, "id1")
     with pytest.raises(DelegationError):
-        store.put(pki.USER_DN, "id1", chains.REFUSED[name][1]().chain_pem())
+        store.put(pki.USER_DN, "id1", zoo.REFUSED[name].make().chain_pem())
     with pytest.raises(DelegationError, match="no such delegation"):
         store.path(pki.USER_DN, "id1")
 
@@ -202,13 +202,13 @@ def test_links_are_not_followed(store: DelegationStore, tmp_path: Path) -> None:
 def test_generated_id_follows_gridsite() -> None:
     """First 8 bytes of SHA-1 over GRST_CRED_0, … (wms.md 1.11): stable for one credential, new for another."""
     credential = pki.proxy()
-    peer = verify_chain([credential.certificate, *credential.chain], pki.ca_dir())
+    peer = pki.trust().verify([credential.certificate, *credential.chain])
     made = generated_id(peer)
     assert len(made) == 16 and set(made) <= set("0123456789abcdef")
     assert made == generated_id(peer)
     again = create_proxy(pki.user())
-    assert made != generated_id(verify_chain([again.certificate, *again.chain], pki.ca_dir()))
-    assert generated_id(verify_chain([pki.user().certificate], pki.ca_dir())) != made
+    assert made != generated_id(pki.trust().verify([again.certificate, *again.chain]))
+    assert generated_id(pki.trust().verify([pki.user().certificate])) != made
 
 
 def test_url_encoding() -> None:
