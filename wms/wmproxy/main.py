@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 
 import click
@@ -17,6 +18,7 @@ from wms.jobdirectory import sweep
 from wms.sandbox import upload
 
 from .app import SERVICE_PATH, wmproxy_application
+from .tending import tend
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +63,8 @@ def make_server(settings: Settings) -> Server:
     common, wmproxy = settings.common, settings.wmproxy
     credential = Credential.load_pair(common.host_certificate, common.host_key)
     listener = Listener(wmproxy.listen_address, wmproxy.port, lambda: HttpProtocol(wmproxy_application(settings)))
-    return Server([listener], credential, common.ca_directory, workers=wmproxy.workers)
+    background = [("delegations", partial(tend, settings))]
+    return Server([listener], credential, common.ca_directory, workers=wmproxy.workers, background=background)
 
 
 def prepare(settings: Settings) -> None:

@@ -247,11 +247,21 @@ class Wrapper:
                     process.returncode = 0  # reaped here, not by subprocess
                     return _exit_code(status), (usage.ru_utime, usage.ru_stime)
                 if expires is not None and time.time() > expires:
-                    raise Failure("Job killed because of user proxy expiry")
+                    expires = self.renewed_expiry()
+                    if expires is None or time.time() > expires:
+                        raise Failure("Job killed because of user proxy expiry")
                 time.sleep(0.05)
         except BaseException:
             _end_group(process)
             raise
+
+    def renewed_expiry(self) -> float | None:
+        """When the proxy ends that the computing element has put in place of the first one; None: there is no other."""
+        try:
+            with open(self.job["proxy"] + ".expires") as file:
+                return float(file.read())
+        except (OSError, ValueError):
+            return None
 
     # -- files out ----------------------------------------------------------------------------------------------------
 

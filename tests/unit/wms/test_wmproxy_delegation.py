@@ -34,7 +34,7 @@ class Everybody:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> DelegationStore:
-    return DelegationStore(tmp_path_factory.mktemp("wms") / "proxycache", pki.ca_dir())
+    return DelegationStore(tmp_path_factory.mktemp("wms") / "proxycache", pki.trust())
 
 
 @pytest.fixture(scope="module")
