@@ -13,6 +13,7 @@ from gsi.delegation import DelegationStore, generated_id
 from gsi.errors import DelegationError
 from gsi.peer import Peer
 from soap.contract import Contract
+from soap.delegation import DELEGATION_1, DELEGATION_2
 from soap.faults import Fault, PosixFault, TypedFault
 from soap.service import Call
 
@@ -22,10 +23,10 @@ log = logging.getLogger(__name__)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-DELEGATION_1 = "delegation-1.1.0"  # the WMS's own copy of delegation-1 is a part of it, in the same namespace
-DELEGATION_2 = "WMProxy-gridsite-delegation-2.0.0"
 VERSION = "1.1.0"
 INTERFACE_VERSION = "2.0.0"
+
+__all__ = ["DELEGATION_1", "DELEGATION_2", "Delegation1", "Delegation2", "Delegations"]
 
 
 class Delegations:

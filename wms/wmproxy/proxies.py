@@ -39,9 +39,16 @@ def delegated(store: DelegationStore, peer: Peer, delegation_id: str | None, tru
     identity = _identity(credential, trust)
     if peer.limited and not identity.limited:
         raise OperationError(Code.DELEGATION_ERROR, "a limited proxy cannot use a full one that was delegated before")
+    if peer.fqans[:1] != identity.fqans[:1]:
+        raise OperationError(Code.PROXY_ERROR, _other_fqan(peer, identity))
     if not can_be_shown(identity, trust):
         raise OperationError(Code.PROXY_ERROR, SHA1_ADVICE)
     return Delegated(credential, path, identity)
+
+
+def _other_fqan(peer: Peer, identity: Peer) -> str:
+    mine, delegated_one = (who.fqans[0] if who.fqans else "none" for who in (peer, identity))
+    return f"your FQAN ({mine}) does not match that of the delegated proxy ({delegated_one}): delegate anew"
 
 
 def _identity(credential: Credential, trust: Trust) -> Peer:
