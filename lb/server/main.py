@@ -14,7 +14,8 @@ import sql
 from gsi.credential import ca_directory
 from gsi.errors import GsiError
 from httpg import daemon
-from httpg.server import StartUpError
+from httpg.limits import Limits as ServerLimits
+from httpg.server import StartUpError, Status
 from lb.server.node import Node, Settings
 from lb.server.policy import PolicyError
 from lb.server.queries import Limits
@@ -59,6 +60,7 @@ class LimitsParam(click.ParamType[Limits]):
               help="Web service port.")
 @click.option("--listen", metavar="ADDRESS", help="Address to listen on; all, unless HOST is this machine's loopback.")
 @daemon.credential_options()
+@daemon.server_options
 @click.option("-m", "--mysql", "--database", "database", metavar="URL", envvar="LBDB",
               help="Database: sqlite:////path, mysql://user:password@host/name or user/password@host:name.")
 @click.option("-s", "--slaves", type=click.IntRange(1, 1000), default=2, show_default=True, help="Worker processes.")
@@ -85,7 +87,8 @@ def command(
     ca_dir: Path | None, database: str | None, slaves: int, pidfile: Path | None, foreground: bool, noauth: bool,
     limits: Limits, purge_prefix: Path, dump_prefix: Path, jpreg_dir: Path | None, enable_jpreg_export: bool,
     jpdump_maildir: Path | None, export_dir: Path | None, policy: Path | None, loggers: Path | None,
-    super_users: tuple[str, ...], exclusive_zombies_off: bool,
+    super_users: tuple[str, ...], exclusive_zombies_off: bool, status_port: tuple[str, int] | None,
+    server_limits: ServerLimits,
 ) -> None:
     """Keep the events of jobs and answer about their states."""
     if (jpdump_maildir is None) != (export_dir is None):
@@ -98,6 +101,7 @@ def command(
         jpreg=jpreg_dir or (Path("/tmp/jpreg") if enable_jpreg_export else None), jpdump=jpdump_maildir,
         export=export_dir, policy=policy, loggers=loggers, super_users=super_users, limits=limits,
         open_to_all=noauth, exclusive_zombies=not exclusive_zombies_off,
+        status=None if status_port is None else Status(*status_port, NAME), server_limits=server_limits,
     )
     daemon.log_to_stderr()
     os.umask(0o077)  # what jobs did is not for every user of this machine
