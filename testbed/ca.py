@@ -193,6 +193,7 @@ def _issue(authority: Authority, dn: str, purposes: Iterable[x509.ObjectIdentifi
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(usage(key_encipherment=True), critical=True)
         .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(map(_general_name, names)), critical=False)

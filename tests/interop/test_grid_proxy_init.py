@@ -1,4 +1,4 @@
-"""Proxies that Globus tools make: RFC and limited ones open our door, legacy and draft ones do not."""
+"""Proxies of every kind that Globus tools make open our door."""
 
 import os
 import subprocess
@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 import pki
 from gsi.credential import Credential
-from gsi.errors import CredentialError
 from gsi.proxy import create_proxy
 from httpg.client import session
 from httpg.server import Listener
@@ -52,12 +50,16 @@ def curl(server: Running, proxy: Path) -> subprocess.CompletedProcess[str]:
          "60", server.url()], capture_output=True, text=True)
 
 
-@pytest.mark.parametrize(("options", "limited"), [
-    (["-rfc"], "full"), ([], "full"), (["-rfc", "-limited"], "limited"), (["-rfc", "-bits", "4096"], "full"),
+@pytest.mark.parametrize(("options", "kind", "limited"), [
+    (["-rfc"], "RFC3820", "full"), ([], "RFC3820", "full"), (["-rfc", "-limited"], "RFC3820", "limited"),
+    (["-rfc", "-bits", "4096"], "RFC3820", "full"),
+    (["-old"], "LEGACY", "full"), (["-old", "-limited"], "LEGACY", "limited"),
+    (["-draft"], "DRAFT", "full"), (["-draft", "-limited"], "DRAFT", "limited"),
+    (["-draft", "-path-length", "3"], "DRAFT", "full"),
 ])
-def test_accepted(server: Running, tmp_path: Path, options: list[str], limited: str) -> None:
+def test_accepted(server: Running, tmp_path: Path, options: list[str], kind: str, limited: str) -> None:
     proxy = grid_proxy_init(tmp_path / "proxy", *options)
-    expected = f"{pki.USER_DN}|RFC3820|{limited}"
+    expected = f"{pki.USER_DN}|{kind}|{limited}"
     answer = curl(server, proxy)
     assert answer.stdout == expected, answer.stderr
     with session(Credential.load(proxy), pki.ca_dir()) as http:
@@ -65,14 +67,14 @@ def test_accepted(server: Running, tmp_path: Path, options: list[str], limited: 
 
 
 @pytest.mark.parametrize("option", ["-old", "-draft"])
-def test_refused(server: Running, tmp_path: Path, option: str) -> None:
+def test_a_site_may_refuse_old_kinds(tmp_path: Path, option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gsi.toml").write_text("legacy_proxies = false\ndraft_proxies = false\n")
+    monkeypatch.setenv("GLITE_GSI_RULES", str(tmp_path / "gsi.toml"))
     proxy = grid_proxy_init(tmp_path / "proxy", option)
-    answer = curl(server, proxy)
-    assert answer.returncode != 0 and answer.stdout == ""
-    with session(Credential.load(proxy), pki.ca_dir()) as http, pytest.raises(requests.RequestException):
-        http.get(server.url())
-    with pytest.raises(CredentialError, match="RFC 3820"):
-        create_proxy(Credential.load(proxy))
+    with running([Listener("127.0.0.1", 0, lambda: HttpProtocol(who))], pki.host(), pki.ca_dir()) as server:
+        answer = curl(server, proxy)
+        assert answer.returncode != 0 and answer.stdout == ""
+        assert curl(server, pki.proxy_file()).stdout == f"{pki.USER_DN}|RFC3820|full"
 
 
 def test_a_proxy_of_theirs_can_be_delegated_further(server: Running, tmp_path: Path) -> None:

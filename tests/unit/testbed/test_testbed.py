@@ -8,7 +8,8 @@ import pytest
 
 from gsi.credential import Credential
 from gsi.peer import ProxyKind
-from gsi.verify import peer_from_chain
+from gsi.rules import Rules
+from gsi.trust import Trust
 from testbed import configuration, main, process
 from testbed import grid as grids
 from testbed.demo import free_base_port
@@ -100,7 +101,7 @@ def test_credentials_are_made_once_and_kept_secret(tmp_path: Path) -> None:
     configuration.make_directories(grid)
     grids.credentials(grid)
     proxy = Credential.load(grid.user_proxy)
-    peer = peer_from_chain([proxy.certificate, *proxy.chain])
+    peer = Trust(grid.ca_dir, Rules()).verify([proxy.certificate, *proxy.chain])
     assert (peer.dn, peer.proxy_kind) == (USER_DN, ProxyKind.RFC3820)
     for path in (grid.user_proxy, grid.user_key, grid.host_key):
         assert path.stat().st_mode & 0o077 == 0
