@@ -174,3 +174,24 @@ def test_a_sha1_proxy_is_good_for_no_job_and_the_user_is_told_what_to_do(setting
     for operation in ("jobRegister", "jobListMatch"):
         with pytest.raises(TypedFault, match="signed with SHA-1.*glite-wms-job-delegate-proxy.*sha1_proxies"):
             client.call(operation, jdl=support.HELLO, delegationId=put)
+
+
+@pytest.fixture
+def sha1_site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """A WMProxy and an LB server of a site that admits SHA-1 under proxies."""
+    rules = tmp_path / "gsi.toml"
+    rules.write_text("sha1_proxies = true\n")
+    monkeypatch.setenv("GLITE_GSI_RULES", str(rules))
+    with support.lb_server(tmp_path / "lb") as name:
+        chosen = support.settings(tmp_path / "wms", name)
+        with support.wmproxy_server(chosen):
+            yield chosen
+
+
+def test_where_the_site_admits_sha1_a_job_is_submitted_with_such_a_proxy(sha1_site: Settings, user_file: Path) -> None:
+    store = DelegationStore(sha1_site.common.proxy_cache, pki.trust())
+    name = put_with(sha1_site, store, user_file)
+    client = Client(load("WMProxy"), sha1_site.endpoint, session(pki.user(), pki.ca_dir()))
+    jobid = client.call("jobSubmit", jdl=support.HELLO, delegationId=name).jobIdStruct.id
+    user = support.User(sha1_site, pki.proxy())
+    assert user.lb(jobid).job_status(jobid).owner == pki.USER_DN
