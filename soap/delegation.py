@@ -14,7 +14,7 @@ import requests
 
 from gsi.credential import Credential, read_certificates
 from gsi.errors import CredentialError
-from gsi.proxy import sign_request
+from gsi.proxy import DEFAULT_LIFETIME, sign_request
 from soap.client import Client
 from soap.contract import load
 
@@ -37,7 +37,8 @@ class DelegationClient:
     """Delegates one credential to the service at `url`.
 
     Every call raises CredentialError (the credential is of no use for it), TransportError, and the service's refusal as
-    soap.faults.Fault. lifetime: None = as long as the credential itself lasts; limited: of a full credential, too.
+    soap.faults.Fault. lifetime: None = as long as the credential itself, if that is a proxy, else 12 hours; limited: of
+    a full credential, too.
     """
 
     def __init__(
@@ -75,7 +76,9 @@ class DelegationClient:
         left = self._credential.not_after - datetime.now(UTC) - MARGIN
         if left <= timedelta(0):
             raise CredentialError("your proxy has expired or is about to")
-        chosen = left if lifetime is None else min(left, lifetime)
+        if lifetime is None:
+            lifetime = left if self._credential.proxies else DEFAULT_LIFETIME
+        chosen = min(left, lifetime)
         proxy = sign_request(self._credential, request.encode(), chosen, limited=limited)
         self._port.call("putProxy", delegationID=delegation_id, proxy=proxy.decode())
         return Delegation(delegation_id, min(one.not_valid_after_utc for one in read_certificates(proxy)))
