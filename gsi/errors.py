@@ -11,6 +11,10 @@ class CredentialError(GsiError):
     """A credential (certificate, key, proxy, CA directory) cannot be used; the message says what to do."""
 
 
+class PassphraseNeeded(CredentialError):
+    """The private key is encrypted and no pass phrase was given."""
+
+
 class SigningPolicyError(CredentialError):
     """A file that says which names a CA may sign cannot be read; the message says where."""
 
@@ -25,6 +29,26 @@ class VerificationError(GsiError):
         super().__init__(f"{reason} (check {step})" if step else reason)
         self.step = step
         self.reason = reason
+
+
+class AttributeCertificateError(GsiError):
+    """An attribute certificate proves nothing, so that what it says of its holder counts for nothing.
+
+    step: number of the check in gsi.voms.verification that refused; reason: one sentence.
+    """
+
+    def __init__(self, step: int, reason: str) -> None:
+        super().__init__(f"{reason} (check {step})")
+        self.step = step
+        self.reason = reason
+
+
+class FqanError(GsiError):
+    """A text is not the name of VO attributes, nor a pattern of such names."""
+
+
+class RulesError(GsiError):
+    """A file of rules or names (peers, grid-mapfile, access list, policy) cannot be used; the message says where."""
 
 
 class DelegationError(GsiError):

@@ -5,6 +5,7 @@ made of a limited proxy is limited. Signatures are SHA-256, whatever the kind.
 """
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -58,15 +59,16 @@ def create_proxy(
     issuer: Credential, lifetime: timedelta = DEFAULT_LIFETIME, *, limited: bool = False,
     path_length: int | None = None, key_bits: int = DEFAULT_KEY_BITS, key: PrivateKey | None = None,
     kind: ProxyKind | None = None,
+    extensions: Sequence[x509.ExtensionType] = (),
 ) -> Credential:
     """Return a new proxy of `issuer`, which may be a proxy itself.
 
     path_length: how many further proxies may be made of it, None = any number; key: use this one instead of a new RSA
-    key; kind: of the first proxy of a chain, None = RFC 3820. Ends with its issuer at the latest; limited if the issuer
-    is. Raises CredentialError.
+    key; kind: of the first proxy of a chain, None = RFC 3820; extensions: non-critical ones to add, such as VO
+    attributes. Ends with its issuer at the latest; limited if the issuer is. Raises CredentialError.
     """
     key = key or new_key(key_bits)
-    certificate = _sign(issuer, key.public_key(), lifetime, limited, path_length, kind)
+    certificate = _sign(issuer, key.public_key(), lifetime, limited, path_length, kind, extensions)
     return Credential(certificate, key, (issuer.certificate, *issuer.chain))
 
 
@@ -106,6 +108,7 @@ def new_key(bits: int = DEFAULT_KEY_BITS) -> rsa.RSAPrivateKey:
 def _sign(
     issuer: Credential, key: PublicKey, lifetime: timedelta, limited: bool, path_length: int | None,
     kind: ProxyKind | None,
+    extensions: Sequence[x509.ExtensionType] = (),
 ) -> x509.Certificate:
     inherited = rights(issuer)
     if inherited.path_length is not None and inherited.path_length <= 0:
@@ -128,8 +131,10 @@ def _sign(
     )
     if kind is not ProxyKind.LEGACY:
         information = ProxyCertInfo(path_length, certificates.LIMITED if limited else certificates.INHERIT_ALL)
-        extension = information.to_extension() if kind is ProxyKind.RFC3820 else information.to_draft_extension()
-        builder = builder.add_extension(extension, critical=True)
+        marked = information.to_extension() if kind is ProxyKind.RFC3820 else information.to_draft_extension()
+        builder = builder.add_extension(marked, critical=True)
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=False)
     return builder.sign(issuer.key, hashes.SHA256())
 
 

@@ -51,8 +51,10 @@ class Rules:
     legacy_proxies: bool = True
     #: Proxies of Globus Toolkit 3 (ProxyCertInfo 1.3.6.1.4.1.3536.1.222).
     draft_proxies: bool = True
-    #: SHA-1 under *proxies*, for old tools; SHA-1 under anything else is always refused (but a root's own signature).
+    #: SHA-1 under *proxies*, for old tools; SHA-1 under anything else is refused (but a root's own signature).
     sha1_proxies: bool = False
+    #: SHA-1 under attribute certificates, for VOMS servers that nobody renews.
+    sha1_attributes: bool = False
     #: Shortest RSA key of any certificate of the chain, bits. 1024 is what old tools gave proxies.
     min_rsa_bits: int = 2048
     #: Shortest EC key of any certificate of the chain, bits.
@@ -142,6 +144,7 @@ _READERS: dict[str, Callable[[str, object], Any]] = {
     "legacy_proxies": _flag,
     "draft_proxies": _flag,
     "sha1_proxies": _flag,
+    "sha1_attributes": _flag,
     "min_rsa_bits": _rsa_bits,
     "min_ec_bits": _ec_bits,
     _LIFETIME_KEY: _lifetime,

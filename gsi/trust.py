@@ -15,12 +15,12 @@ from pathlib import Path
 
 from cryptography import x509
 
-from gsi import verify
+from gsi import verify, voms
 from gsi.cadirectory import LOOK_EVERY_S, Authorities, CaDirectory
 from gsi.errors import SigningPolicyError
 from gsi.names import slash_dn
 from gsi.pathbuilding import PathBuilder
-from gsi.peer import Peer
+from gsi.peer import Peer, ProxyKind
 from gsi.rules import Rules, SigningPolicyRule
 from gsi.signingpolicy import permitted
 
@@ -42,6 +42,8 @@ class Trust:
         self.vomsdir = Path(os.environ.get("X509_VOMS_DIR", _VOMSDIR)) if vomsdir is None else vomsdir
         self._directory = CaDirectory(ca_dir, look_every_s)
         self._builder: tuple[int, PathBuilder] | None = None
+        #: The judge of VO attributes; tools ask it for its reasons.
+        self.voms = voms.Verifier(self.vomsdir, self.rules, self._verified)
 
     def authorities(self, *, look: bool = False) -> Authorities:
         """The content of the CA directory; look: as it is this moment, not as it was some seconds ago."""
@@ -52,7 +54,7 @@ class Trust:
 
         Raises VerificationError.
         """
-        return self._checked(chain, self.authorities(), self.rules)
+        return self._with_attributes(self._checked(chain, self.authorities(), self.rules))
 
     def verify(self, chain: Sequence[x509.Certificate], *, delegated: bool = False) -> Peer:
         """Verify certificates that did not come through a handshake: signatures, validity, CRLs and all checks.
@@ -60,6 +62,10 @@ class Trust:
         chain: leaf first; CAs of the directory may be left out. delegated: admit SHA-1 under proxies: the key is ours,
         so that a collision buys nothing, and htproxyput makes such. Raises VerificationError.
         """
+        return self._with_attributes(self._verified(chain, delegated=delegated))
+
+    def _verified(self, chain: Sequence[x509.Certificate], *, delegated: bool = False) -> Peer:
+        """The identity, without VO attributes."""
         now = self.authorities()
         rules = replace(self.rules, sha1_proxies=True) if delegated else self.rules
         builder = self._path_builder(now)
@@ -67,6 +73,17 @@ class Trust:
         peer = self._checked(built, now, rules)
         builder.check_revocation(built[verify.leading_proxies(built):])
         return peer
+
+    def _with_attributes(self, peer: Peer) -> Peer:
+        """The peer with what its VOs say of it; the chain has been verified."""
+        if peer.proxy_kind is ProxyKind.NONE:
+            return peer
+        found = self.voms.judge(peer.chain, verify.leading_proxies(peer.chain))
+        vos = tuple(finding.verified for finding in found if finding.verified is not None)
+        return replace(
+            peer, vos=vos, fqans=tuple(dict.fromkeys(fqan for vo in vos for fqan in vo.fqans)),
+            disbelieved=tuple(finding.objection for finding in found if finding.objection is not None),
+        )
 
     def _checked(self, chain: Sequence[x509.Certificate], now: Authorities, rules: Rules) -> Peer:
         return verify.check(chain, rules, partial(_objection, now, rules))

@@ -14,9 +14,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import soap.contract
 import sql
-from gsi.authz import PeerList
 from gsi.credential import Credential, ca_directory
 from gsi.errors import GsiError
+from gsi.peers import PeerList
 from httpg import daemon
 from httpg.client import session
 from httpg.server import Limits, Listener, Server, Status
@@ -93,7 +93,7 @@ class Options:
 @daemon.credential_options()
 @daemon.server_options
 @click.option("--peers", type=daemon.PATH,
-              help="Who may feed: file with one DN a line. This server's own DN always may.")
+              help="Who may feed: a DN or VO attribute a line, as in etc/peers. This server always may.")
 @click.option("--admins", type=daemon.PATH, help="Who may add and delete feeds: a file like --peers.")
 @click.option("-s", "--slaves", "workers", type=click.IntRange(1, 1000), help="Server processes; feeds + 1 by default.")
 @click.option("-D", "--delete-db", is_flag=True, help="Forget all jobs and feeds first.")

@@ -38,7 +38,8 @@ Examples:
       -B D,jpps/secret@localhost:jpps -P lb -P sandbox -P classad -a /etc/glite/peers -c hostcert.pem -k hostkey.pem
 
 \b
-The file of peers has one DN a line, as in /DC=org/DC=example/CN=lb.example.org. It is read again when it changes.
+The file of peers has one name a line: a DN, as /DC=org/DC=example/CN=lb.example.org, or a VO attribute, as
+/vo/Role=operator. It is read again when it changes.
 Without it nobody may register jobs or upload files.
 """
 

@@ -9,8 +9,8 @@ import requests
 
 import soap.contract
 import sql
-from gsi.authz import PeerList
 from gsi.credential import Credential
+from gsi.peers import PeerList
 from httpg.client import session
 from httpg.server import Limits, Listener, Server, Status
 from httpg.wsgi import HttpProtocol

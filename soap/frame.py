@@ -13,7 +13,8 @@ from typing import Any
 from lxml import etree
 
 import soap.compat  # noqa: F401  (before spyne)
-from soap import envelope, leniency, xml
+from guarded import xml
+from soap import envelope, leniency
 from soap.contract import Contract, Operation, Port
 from soap.faults import Fault
 from soap.guard import Guard

@@ -4,7 +4,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ from gsi.credential import Credential
 from gsi.errors import CredentialError
 from gsi.proxy import create_proxy
 from httpg.client import session
-from testbed import ca, configuration, process
-from testbed.layout import HOST, USER_DN, Layout
+from testbed import ca, configuration, process, voms
+from testbed.layout import HOST, USER_DN, VO, VOMS_HOST, Layout
 from testbed.services import SERVICES, Service
 from wms.ce.local import end_all
 
@@ -80,6 +80,8 @@ def credentials(grid: Layout) -> None:
     """Make the CA, the host's and the user's credential once, and a fresh proxy when the old one ends soon."""
     if not grid.user_key.exists():
         _make_authority(grid)
+    if not grid.voms_key.exists():
+        _make_voms_server(grid)
     try:
         left = Credential.load(grid.user_proxy).not_after - datetime.now(UTC)
     except CredentialError:
@@ -100,10 +102,22 @@ def _make_authority(grid: Layout) -> None:
     ca.save_pair(ca.issue_user(authority, USER_DN), grid.user_cert, grid.user_key)
 
 
-def new_proxy(grid: Layout, lifetime: timedelta, limited: bool = False) -> Credential:
-    """Make a new proxy of the user and return it."""
+def _make_voms_server(grid: Layout) -> None:
+    """The credential that signs VO attributes, and what tells the services to believe it."""
+    keep = grid.ca_dir.parent
+    credential = ca.issue_host(ca.load_authority(keep / "cacert.pem", keep / "cakey.pem"), VOMS_HOST)
+    voms.write_vomsdir(grid.vomsdir, [voms.VomsServer(VO, credential, VOMS_HOST)])
+    ca.save_pair(credential, grid.voms_cert, grid.voms_key)
+
+
+def new_proxy(grid: Layout, lifetime: timedelta, limited: bool = False, fqans: Sequence[str] = ()) -> Credential:
+    """Make a new proxy of the user and return it; fqans: what its VO says of the user, first is primary."""
     user = Credential.load_pair(grid.user_cert, grid.user_key)
-    made = create_proxy(user, lifetime, limited=limited)
+    extensions = []
+    if fqans:
+        server = voms.VomsServer(VO, Credential.load_pair(grid.voms_cert, grid.voms_key), VOMS_HOST)
+        extensions = [voms.extension([voms.attribute_certificate(server, user.certificate, fqans, lifetime=lifetime)])]
+    made = create_proxy(user, lifetime, limited=limited, extensions=extensions)
     made.save(grid.user_proxy)
     return made
 
@@ -113,8 +127,9 @@ def start_service(grid: Layout, service: Service) -> bool:
     marked = mark(grid, service)
     if process.find(marked) is not None:
         return False
-    environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "X509_CERT_DIR": str(grid.ca_dir),
-                   "HOME": os.environ.get("HOME", "/"), "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
+    environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": os.environ.get("HOME", "/"),
+                   "X509_CERT_DIR": str(grid.ca_dir), "X509_VOMS_DIR": str(grid.vomsdir),
+                   "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
     process.start(service.command(grid), grid.log(service.name), marked, environment)
     return True
 

@@ -12,6 +12,8 @@ from sql.engines import parse_url
 
 HOST = "localhost"
 VO = "testvo"
+#: The name of the VOMS server that would sign, were there one.
+VOMS_HOST = "voms.example.org"
 USER_DN = "/DC=org/DC=example/CN=Test User"
 #: Every service shows its health and metrics on a port of its own, which has no counterpart in the original.
 WITH_STATUS = ("lb", "jpps", "jpis", "importer", "interlogd", "workload-manager", "wmproxy")
@@ -99,6 +101,21 @@ class Layout:
         return self.root / "ca" / "certificates"
 
     @property
+    def vomsdir(self) -> Path:
+        """Which VOMS servers speak for which VO, as /etc/grid-security/vomsdir."""
+        return self.root / "ca" / "vomsdir"
+
+    @property
+    def voms_cert(self) -> Path:
+        """Certificate of the VOMS server of the grid's VO."""
+        return self.root / "credentials" / "vomscert.pem"
+
+    @property
+    def voms_key(self) -> Path:
+        """Key of the VOMS server, mode 0400."""
+        return self.root / "credentials" / "vomskey.pem"
+
+    @property
     def host_cert(self) -> Path:
         """Certificate of all services."""
         return self.root / "credentials" / "hostcert.pem"
@@ -141,6 +158,7 @@ class Layout:
         return {
             "X509_USER_PROXY": str(self.user_proxy),
             "X509_CERT_DIR": str(self.ca_dir),
+            "X509_VOMS_DIR": str(self.vomsdir),
             "GLITE_WMS_WMPROXY_ENDPOINT": self.url("wmproxy", "/glite_wms_wmproxy_server"),
             "GLITE_WMS_QUERY_SERVER": self.address("lb"),
             "GLITE_WMS_LOG_DESTINATION": self.address("lb"),

@@ -11,9 +11,10 @@ import click
 from sqlalchemy.exc import SQLAlchemyError
 
 from gsi.errors import GsiError
+from gsi.fqan import Fqan
 from sql.engines import DatabaseUrlError
 from testbed import grid as grids
-from testbed.layout import DEFAULT_WORKERS, Choices, Damaged, Layout, NotAGrid
+from testbed.layout import DEFAULT_WORKERS, VO, Choices, Damaged, Layout, NotAGrid
 from testbed.services import SERVICES
 
 EPILOG = """\b
@@ -23,6 +24,7 @@ Examples:
   glite-testbed up mygrid --db mysql://user:pw@localhost/grid?unix_socket=/run/mysqld/mysqld.sock
   glite-testbed status mygrid
   glite-testbed logs mygrid lb
+  glite-testbed proxy mygrid --fqan /testvo/Role=production    speak as a member of a VO
   glite-testbed down mygrid
 """
 
@@ -120,10 +122,15 @@ def logs(directory: Path, service: str | None, lines: int) -> None:
 @FOLDER
 @click.option("--hours", default=12.0, show_default=True, help="How long the proxy is valid.")
 @click.option("--limited", is_flag=True, help="Make a limited proxy.")
-def proxy(directory: Path, hours: float, limited: bool) -> None:
+@click.option("--fqan", "fqans", multiple=True, metavar="FQAN",
+              help=f"What the VO says of the user, such as /{VO}/Role=admin; may be repeated, the first is primary.")
+def proxy(directory: Path, hours: float, limited: bool, fqans: tuple[str, ...]) -> None:
     """Make a new proxy of the user."""
     grid = Layout.load(directory)
-    made = grids.new_proxy(grid, timedelta(hours=hours), limited=limited)
+    for fqan in fqans:
+        if Fqan.parse(fqan).vo != VO:
+            raise click.UsageError(f"{fqan} is no name of the VO {VO}")
+    made = grids.new_proxy(grid, timedelta(hours=hours), limited=limited, fqans=fqans)
     click.echo(f"{grid.user_proxy}: {made.dn}, valid until {made.not_after:%Y-%m-%d %H:%M:%S} UTC")
 
 

@@ -11,15 +11,16 @@ from sqlalchemy import Engine
 
 import soap.contract
 import sql
-from gsi.authz import PeerList
 from gsi.credential import Credential
+from gsi.gridmap import watch_identities
+from gsi.peers import PeerList
 from httpg.limits import Limits as ServerLimits
 from httpg.server import Listener, Server, Status
 from httpg.wsgi import HttpProtocol
 from lb.export.jobfiles import JobFiles
 from lb.server import jpreg
 from lb.server.admission import Admission
-from lb.server.authority import Authority
+from lb.server.authority import Authority, WebServicePolicy
 from lb.server.batch import StoreOptions
 from lb.server.native import QueryPort
 from lb.server.policy import PolicyFile
@@ -27,7 +28,7 @@ from lb.server.purge import Exports, Purge
 from lb.server.queries import Limits, Queries
 from lb.server.store import Store
 from lb.server.storeport import StoreProtocol
-from lb.server.webservice import LoggingAndBookkeeping, ServicePolicy
+from lb.server.webservice import LoggingAndBookkeeping
 from soap.service import SoapApplication, application
 from spool.maildir import Maildir
 
@@ -58,6 +59,7 @@ class Settings:
     export: Path | None = None
     policy: Path | None = None
     loggers: Path | None = None
+    identities: Path | None = None
     super_users: Sequence[str] = ()
     limits: Limits = Limits()
     open_to_all: bool = False
@@ -75,17 +77,18 @@ class Settings:
         return Credential.given(self.cert, self.key)
 
     def authority(self, own_dn: str) -> Authority:
-        """Read the policy file and the list of loggers. Raises PolicyError, GsiError."""
-        policy = None if self.policy is None else PolicyFile.load(self.policy)
+        """Read the policy file, the list of loggers and the mapping of identities. Raises GsiError."""
+        policy = None if self.policy is None else PolicyFile.watch(self.policy)
         loggers = None if self.loggers is None else PeerList(self.loggers)
-        return Authority(own_dn, policy, self.super_users, loggers, open_to_all=self.open_to_all)
+        identities = None if self.identities is None else watch_identities(self.identities)
+        return Authority(own_dn, policy, self.super_users, loggers, identities, open_to_all=self.open_to_all)
 
 
 class Node:
     """One LB server. What holds a connection or a lock is made on first use, in the process that uses it."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises PolicyError, GsiError when a file of the settings cannot be used."""
+        """Raises GsiError when a file of the settings cannot be used."""
         self.settings = settings
         self.credential = settings.credential()
         self._authority = settings.authority(self.credential.dn)
@@ -134,7 +137,7 @@ class Node:
     def _web_service(self) -> SoapApplication:
         contract = soap.contract.load(CONTRACT)
         queries = Queries(self._engine, self._authority, self._admission.is_ours, self.settings.limits)
-        return application(contract, LoggingAndBookkeeping(contract, queries), policy=ServicePolicy(self._authority))
+        return application(contract, LoggingAndBookkeeping(contract, queries), policy=WebServicePolicy(self._authority))
 
     @cached_property
     def _query_port(self) -> QueryPort:

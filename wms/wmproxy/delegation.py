@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import wraps
 from typing import Any, TypeVar
 
-from gsi.authz import Access, requires
+from gsi.authz import Access, Resource, requires
 from gsi.delegation import DelegationStore, generated_id
 from gsi.errors import DelegationError
 from gsi.peer import Peer
@@ -98,7 +98,7 @@ def peer_of(call: Call) -> Peer:
 def delegating(method: F) -> F:
     """Declare an operation for every authenticated user, with DelegationError as the port's fault."""
 
-    @requires(Access.AUTHENTICATED)
+    @requires(Access.AUTHENTICATED, protects=Resource.DELEGATION)
     @wraps(method)
     def guarded(self: Delegation1, call: Call, **arguments: Any) -> Mapping[str, Any] | None:
         try:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from gsi.credential import Credential
-from gsi.errors import CredentialError
+from gsi.errors import GsiError
 from httpg import daemon
 from httpg.server import Limits, Listener, Server, StartUpError, Status
 from httpg.wsgi import HttpProtocol
@@ -66,7 +66,7 @@ def command(
 def make_server(
     settings: Settings, status_port: tuple[str, int] | None = None, limits: Limits = Limits()
 ) -> Server:
-    """The server of these settings, not yet bound. Raises CredentialError."""
+    """The server of these settings, not yet bound. Raises GsiError."""
     common, wmproxy = settings.common, settings.wmproxy
 
     def credential() -> Credential:
@@ -99,7 +99,7 @@ def main() -> None:
     """Entry point."""
     try:
         command()
-    except (ConfigError, CredentialError, StartUpError, daemon.AlreadyRunning, OSError) as error:
+    except (ConfigError, GsiError, StartUpError, daemon.AlreadyRunning, OSError) as error:
         daemon.refuse(NAME, error)
 
 

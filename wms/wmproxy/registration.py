@@ -12,13 +12,13 @@ import random
 from dataclasses import dataclass
 
 from gsi.delegation import Delegated
+from gsi.gacl import Gacl
 from gsi.peer import Peer
 from lb.model import jobid as jobids
 from lb.model.jobid import JobId
 from wms.jdl import Jdl, JdlError, JdlKind, apply_service_defaults, check, parse, resolve_input_sandbox
 from wms.jdl.attributes import SERVER_SET
 from wms.jobdirectory import JobDirectory
-from wms.sandbox import gacl
 
 from .errors import Code, OperationError, from_jdl
 from .kit import Kit
@@ -121,7 +121,7 @@ def _write(kit: Kit, request: Request, directory: JobDirectory, seqcode: str) ->
     proxy = request.delegated.credential.to_pem()
     directory.write(directory.proxy, proxy)
     directory.write(directory.proxy_backup, proxy)
-    directory.write(directory.gacl, gacl.document(request.owner))
+    directory.write(directory.gacl, Gacl.of_owner(request.owner).write())
     directory.write(directory.jdl_original, request.text)
     jdl = _registered(kit, request.jdl, directory)
     jdl.set("LB_sequence_code", seqcode)

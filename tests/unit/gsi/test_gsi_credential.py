@@ -98,7 +98,7 @@ def test_where_a_credential_is_found(tmp_path: Path) -> None:
     home = tmp_path / "home"
     (home / ".globus").mkdir(parents=True)
     environment = {"HOME": str(home)}
-    with pytest.raises(CredentialError, match="grid-proxy-init"):
+    with pytest.raises(CredentialError, match="glite-proxy-init"):
         Credential.find(environment)
     ca.save_pair(pki.other(), home / ".globus/usercert.pem", home / ".globus/userkey.pem")
     assert Credential.find(environment) == pki.other()

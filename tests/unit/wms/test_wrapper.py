@@ -15,13 +15,14 @@ import pytest
 
 import chains
 import pki
+from gsi.gacl import Gacl
 from gsi.proxy import new_key
 from httpg.server import Listener
 from httpg.wsgi import HttpProtocol
 from tlsserver import alive, running, wait_for
 from wms import jdl as language
 from wms.jobdirectory import JobDirectory
-from wms.sandbox import gacl, upload
+from wms.sandbox import upload
 from wms.sandbox.app import SandboxApplication
 from wms.wrapper import SCRIPT, Phase, Progress, describe, read_progress
 
@@ -89,7 +90,7 @@ def node(server: tuple[Path, str], tmp_path: Path) -> Iterator[Node]:
     root, url = server
     directory = JobDirectory(root, JOBID)
     directory.create()
-    directory.write(directory.gacl, gacl.document(pki.USER_DN))
+    directory.write(directory.gacl, Gacl.of_owner(pki.USER_DN).write())
     yield Node(tmp_path, directory, url)
     directory.remove()
 
@@ -188,7 +189,7 @@ def test_whether_the_program_ran_is_known(node: Node) -> None:
 
 def test_somebody_elses_sandbox_is_closed(node: Node) -> None:
     (node.directory.input / "data").write_text("x")
-    node.directory.write(node.directory.gacl, gacl.document(pki.OTHER_DN))
+    node.directory.write(node.directory.gacl, Gacl.of_owner(pki.OTHER_DN).write())
     done = node.run('Executable = "/bin/true"; InputSandbox = {"data"};')
     assert done.failure is not None and "403" in done.failure
 
@@ -246,7 +247,7 @@ def test_an_old_proxy_that_the_site_admits_brings_files_too(tmp_path: Path, monk
     app = SandboxApplication(root, max_input_bytes=LIMIT, max_output_bytes=LIMIT)
     directory = JobDirectory(root, JOBID)
     directory.create()
-    directory.write(directory.gacl, gacl.document(pki.USER_DN))
+    directory.write(directory.gacl, Gacl.of_owner(pki.USER_DN).write())
     chains.legacy(pki.user(), key=new_key(2048), sha1=True).save(tmp_path / "old")
     listener = Listener("127.0.0.1", 0, lambda: HttpProtocol(app))
     with running([listener], pki.host(), pki.ca_dir(), workers=1) as process:
