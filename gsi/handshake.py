@@ -23,11 +23,13 @@ Never: a wrong signature (7), times (9, 10, 13, 14), unknown CAs (2, 18 to 21), 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from cryptography import x509
 from OpenSSL import SSL, crypto
 
 from gsi import certificates
 from gsi.cadirectory import Authorities
 from gsi.certificates import Facts
+from gsi.errors import VerificationError
 from gsi.names import slash_dn
 from gsi.peer import ProxyKind
 from gsi.rules import CrlRule, Rules
@@ -76,7 +78,7 @@ def callback(authorities: Authorities, rules: Rules) -> Callback:
             read = certificate.to_cryptography()
             name = slash_dn(read.subject)
             admitted = _is_admitted(seen, certificates.facts(read), certificate, error, depth)
-        except ValueError:
+        except (ValueError, x509.InvalidVersion):
             admitted = False
         if not admitted and seen.refusal is None:
             seen.refusal = f"{_error_text(error or _NO_PROXY)}, depth {depth}: {name}"
@@ -105,6 +107,14 @@ def callback(authorities: Authorities, rules: Rules) -> Callback:
         return rules.crl is CrlRule.IF_PRESENT and certificate.get_issuer().hash() not in authorities.revocable
 
     return verify
+
+
+def verified_chain(connection: SSL.Connection) -> list[x509.Certificate]:
+    """The peer's chain after a handshake, leaf first, root last; empty: it showed none. Raises VerificationError."""
+    try:
+        return list(connection.get_verified_chain(as_cryptography=True) or ())
+    except (ValueError, x509.InvalidVersion) as error:
+        raise VerificationError(1, f"a certificate cannot be read: {error}") from error
 
 
 def refusal(connection: SSL.Connection) -> str | None:

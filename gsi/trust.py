@@ -1,8 +1,8 @@
 """Whom to believe: the CA directory as it is now, and the verdict on a chain of certificates.
 
     trust = Trust(ca_directory())
-    peer = trust.peer(tls.get_verified_chain(as_cryptography=True))   # after a handshake with a context of ours
-    peer = trust.verify(read_certificates(pem))                       # certificates that came in another way
+    peer = trust.peer(handshake.verified_chain(tls))   # after a handshake with a context of ours
+    peer = trust.verify(read_certificates(pem))        # certificates that came in another way
 
 Make one after a fork and use it from any number of threads.
 """

@@ -14,7 +14,7 @@ from OpenSSL import SSL
 
 from gsi.context import ServerContexts
 from gsi.errors import VerificationError
-from gsi.handshake import refusal
+from gsi.handshake import refusal, verified_chain
 from gsi.peer import Peer
 from httpg.connection import Connection
 from httpg.limits import Limits
@@ -121,7 +121,7 @@ class Worker:
             connection.idle = True  # nothing has been asked for yet: a server that stops need not wait
             connection.handshake(time.monotonic() + self._limits.handshake_s)
             connection.idle = False
-            chain = connection.tls.get_verified_chain(as_cryptography=True)
+            chain = verified_chain(connection.tls)
             return True, port.contexts.trust.peer(chain) if chain else None
         except SSL.Error as error:
             reasons = [str(entry[-1]) for entry in error.args[0]] if error.args else []
