@@ -134,14 +134,13 @@ def _may_issue(seen: _Handshake, facts: Facts, depth: int, rules: Rules) -> bool
 
 
 def _is_draft(facts: Facts, rules: Rules) -> bool:
-    return (rules.draft_proxies and facts.kind is ProxyKind.DRAFT
-            and certificates.is_issuer_plus_one_cn(facts.subject, facts.issuer))
+    return rules.draft_proxies and facts.kind is ProxyKind.DRAFT and facts.one_cn_more
 
 
 def _is_proxy_of(proxy: Facts, issuer: Facts, rules: Rules) -> bool:
     legacy = rules.legacy_proxies and proxy.kind is ProxyKind.LEGACY
-    return (legacy or _is_draft(proxy, rules)) and not proxy.is_ca and (
-        certificates.is_issuer_plus_one_cn(proxy.subject, issuer.subject) and proxy.issuer == issuer.subject)
+    of_issuer = proxy.one_cn_more and proxy.issuer == issuer.subject
+    return (legacy or _is_draft(proxy, rules)) and of_issuer and not proxy.is_ca
 
 
 def _error_text(error: int) -> str:
