@@ -152,7 +152,7 @@ def read_certificates(octets: bytes) -> list[x509.Certificate]:
     """The certificates of a PEM text, in order; other blocks are passed over. Raises CredentialError."""
     try:
         return x509.load_pem_x509_certificates(octets)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise CredentialError(f"not a PEM certificate: {error}") from error
 
 

@@ -18,7 +18,7 @@ from OpenSSL import SSL
 from gsi.cadirectory import Authorities
 from gsi.context import ServerContexts
 from gsi.errors import VerificationError
-from gsi.handshake import refusal
+from gsi.handshake import refusal, verified_chain
 from gsi.peer import Peer
 from httpg.accounts import Accounts
 from httpg.admission import Admission
@@ -196,7 +196,7 @@ class Worker:
             connection.handshake(time.monotonic() + self._limits.handshake_s)
             connection.idle = False
             reason = "certificate"
-            chain = connection.tls.get_verified_chain(as_cryptography=True)
+            chain = verified_chain(connection.tls)
             if not chain and not port.anonymous:  # nobody by accident, as after a resumed session (stack.md 3)
                 raise VerificationError(1, "no certificate")
             peer = port.contexts.trust.peer(chain) if chain else None
