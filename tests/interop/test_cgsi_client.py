@@ -126,3 +126,15 @@ def test_curl_with_every_proxy(grid: Layout, jobid: str, proxy: str) -> None:
         ["curl", "--silent", "--show-error", "--capath", grid.ca_dir, "--cert", path, "--key", path, "--data", body,
          "-H", "Content-Type: text/xml", grid.url("lb_ws")], capture_output=True, text=True, check=False)
     assert f"<owner>{USER_DN}</owner>" in done.stdout, done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("service", ["wmproxy", "lb", "lb_store", "lb_ws", "jpps", "jpis"])
+def test_no_server_sends_session_tickets(grid: Layout, tmp_path: Path, service: str) -> None:
+    """The plug-in would take one for the end of the answer."""
+    proxy, session_file = make_proxy(grid, "-rfc"), tmp_path / "session"
+    printed = subprocess.run(
+        ["openssl", "s_client", "-tls1_3", "-connect", grid.address(service), "-cert", proxy, "-key", proxy,
+         "-cert_chain", proxy, "-CApath", grid.ca_dir, "-ign_eof", "-sess_out", session_file],
+        input="GET / HTTP/1.0\r\n\r\n", capture_output=True, text=True, check=False, timeout=grids.PATIENCE_S).stdout
+    assert "TLSv1.3" in printed and "New Session Ticket" not in printed
+    assert not session_file.exists()

@@ -10,14 +10,18 @@ from typing import Any
 
 import pytest
 
+import acs
 import pki
 import tlsserver
 from gsi.credential import Credential
 from gsi.delegation import Delegated, DelegationStore
-from gsi.peer import ProxyKind
+from gsi.peer import Peer, ProxyKind
 from gsi.proxy import create_proxy, sign_request
+from gsi.rules import Rules
+from gsi.trust import Trust
 from soap.client import Client
 from soap.contract import load
+from testbed import voms
 from unit.wms import wmproxy_support as support
 from unit.wms.wmproxy_support import HELLO, User, World
 from wms.ce.base import CeError, Report
@@ -26,7 +30,9 @@ from wms.manager.lifecycle import NewProxy
 from wms.manager.proxies import has_new_proxy
 from wms.manager.record import Stage
 from wms.wmproxy.delegation import DELEGATION_2
+from wms.wmproxy.errors import Code, OperationError
 from wms.wmproxy.jobproxies import JobProxies
+from wms.wmproxy.proxies import delegated
 
 HOUR = timedelta(hours=1)
 NAME = "mine"
@@ -37,7 +43,7 @@ class Site:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.trust = pki.trust()
+        self.trust = Trust(acs.ca_dir(), Rules(), acs.vomsdir())
         self.store = DelegationStore(root / "proxycache", self.trust)
         self.jobs = JobProxies(self.store, root / "SandboxDir", self.trust)
         self.count = 0
@@ -107,6 +113,40 @@ def test_the_kind_of_proxy_may_change(site: Site) -> None:
     job = site.job(site.put(HOUR))
     new = site.put(2 * HOUR, kind=ProxyKind.LEGACY)
     assert site.jobs.renew(new) == 1 and holds(job, new)
+
+
+def voms_proxy(*fqans: str) -> Credential:
+    """A proxy with these attributes, or none."""
+    extensions = [voms.extension([acs.ac(fqans=fqans)])] if fqans else []
+    return create_proxy(pki.user(), 10 * HOUR, extensions=extensions)
+
+
+@pytest.mark.parametrize(("first", "second", "renewed"), [
+    (["/testvo"], ["/testvo"], True), (["/testvo"], ["/testvo", "/testvo/prod"], True),
+    (["/testvo"], [], False), ([], ["/testvo"], False),
+    (["/testvo"], ["/testvo/prod", "/testvo"], False), (["/testvo"], ["/testvo/Role=admin"], False),
+])
+def test_a_job_stays_with_its_vo_group_and_role(
+    site: Site, first: list[str], second: list[str], renewed: bool
+) -> None:
+    site.job(site.put(HOUR, voms_proxy(*first)))
+    assert site.jobs.renew(site.put(2 * HOUR, voms_proxy(*second))) == renewed
+
+
+def test_a_delegation_is_used_by_callers_with_its_first_fqan_only(site: Site) -> None:
+    site.put(HOUR, voms_proxy("/testvo", "/testvo/prod"))
+
+    def caller(*fqans: str, limited: bool = False) -> Peer:
+        credential = create_proxy(voms_proxy(*fqans), HOUR, limited=limited)
+        return site.trust.verify([credential.certificate, *credential.chain])
+
+    assert delegated(site.store, caller("/testvo"), NAME, site.trust).peer.fqans[0] == "/testvo"
+    for other in (caller(), caller("/testvo/Role=admin"), caller("/testvo/prod", "/testvo")):
+        with pytest.raises(OperationError, match="does not match that of the delegated proxy") as caught:
+            delegated(site.store, other, NAME, site.trust)
+        assert caught.value.code is Code.PROXY_ERROR
+    with pytest.raises(OperationError, match="limited proxy cannot use a full one"):
+        delegated(site.store, caller("/testvo", limited=True), NAME, site.trust)
 
 
 def test_a_proxy_that_is_renewed_in_another_way_is_left_alone(site: Site, tmp_path: Path) -> None:
