@@ -170,14 +170,18 @@ def _drip(clients: list[ssl.SSLSocket], stop: threading.Event) -> None:
 
 
 def among_others(host: Credential, proxy: Credential, ca_dir: Path, seconds: float) -> tuple[float, float, float]:
-    """Requests per second of CLIENTS processes alone and among the crowd, two workers; memory then, MB."""
+    """Requests per second of CLIENTS processes alone and among the crowd, two workers; memory then, MB.
+
+    Alone before and afterwards: whatever else the machine does changes, and is not the crowd's fault.
+    """
     server = Serving(host, ca_dir, 2)
-    alone = _rate(_all_clients(keep_alive, server.port, proxy, ca_dir, seconds))
+    before = _rate(_all_clients(keep_alive, server.port, proxy, ca_dir, seconds / 2))
     with crowd(server.port, proxy, ca_dir):
         among = _rate(_all_clients(keep_alive, server.port, proxy, ca_dir, seconds))
         memory = server.memory()
+    after = _rate(_all_clients(keep_alive, server.port, proxy, ca_dir, seconds / 2))
     server.stop()
-    return alone, among, memory
+    return (before + after) / 2, among, memory
 
 
 def _rate(counts: list[tuple[int, float]]) -> float:
