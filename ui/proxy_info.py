@@ -20,6 +20,7 @@ from gsi import voms
 from gsi.claims import Claims, ProxyRights, claims
 from gsi.credential import ca_directory, read_certificates, read_key
 from gsi.errors import AttributeCertificateError, CredentialError, GsiError
+from gsi.fqan import Fqan
 from gsi.names import rfc2253, slash_dn, slash_dn_of_der
 from gsi.peer import Peer, ProxyKind
 from gsi.trust import Trust
@@ -258,11 +259,16 @@ _VALUES: Mapping[str, Callable[[ProxyFile, Verdict], Iterable[str]]] = {
     "path": lambda proxy, _: [str(proxy.path)],
     "pathlen": lambda proxy, _: [_path_length(proxy)],
     "vo": lambda _, verdict: [vo.vo for vo in verdict.vos],
-    "fqan": lambda _, verdict: [fqan for vo in verdict.vos for fqan in vo.fqans],
+    "fqan": lambda _, verdict: [_long(fqan) for vo in verdict.vos for fqan in vo.fqans],
     "acissuer": lambda _, verdict: [vo.issuer for vo in verdict.vos],
     "actimeleft": lambda _, verdict: [_seconds(vo.not_after) for vo in verdict.vos],
     "uri": lambda _, verdict: [vo.server for vo in verdict.vos],
 }
+
+
+def _long(fqan: str) -> str:
+    """The form of the originals, with Role=NULL and Capability=NULL."""
+    return Fqan.parse(fqan).full
 
 
 def _path_length(proxy: ProxyFile) -> str:
@@ -293,7 +299,7 @@ def _vo_lines(vo: Vo) -> list[tuple[str, str | None]]:
     left = timedelta(0) if vo.not_after is None else vo.not_after - datetime.now(UTC)
     return [
         (f"=== VO {vo.vo} extension information ===", None), ("VO", vo.vo), ("issuer", vo.issuer),
-        *(("attribute", fqan) for fqan in vo.fqans), ("timeleft", clock_text(left)), ("uri", vo.server),
+        *(("attribute", _long(fqan)) for fqan in vo.fqans), ("timeleft", clock_text(left)), ("uri", vo.server),
         ("believed", "yes, verified" if vo.objection is None else f"no: {vo.objection}"),
     ]
 

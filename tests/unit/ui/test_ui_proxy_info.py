@@ -142,7 +142,8 @@ def test_a_single_value_that_is_only_claimed_comes_with_a_warning() -> None:
 
 def test_attributes_that_are_believed() -> None:
     saved(acs.proxy(acs.ac(fqans=("/testvo", "/testvo/Role=prod"))))
-    assert values("-vo", "-fqan") == ["testvo", "/testvo", "/testvo/Role=prod"]
+    assert values("-vo", "-fqan") == [
+        "testvo", "/testvo/Role=NULL/Capability=NULL", "/testvo/Role=prod/Capability=NULL"]
     assert values("-uri") == [f"{acs.server().host}:{acs.server().port}"]
     assert values("-acissuer") == [slash_dn(acs.server().credential.certificate.subject)]
     assert info("-acexists", "testvo").return_value == 0
@@ -156,7 +157,7 @@ def test_attributes_that_are_believed() -> None:
 def test_attributes_that_are_not_believed() -> None:
     saved(acs.proxy(acs.ac(holder=pki.other().certificate)))
     done = info("-fqan")
-    assert done.stdout == "/testvo\n", "as the file claims"
+    assert done.stdout == "/testvo/Role=NULL/Capability=NULL\n", "as the file claims"
     assert "the attributes of testvo count for nothing: it was given to" in done.stderr
     text = info().stdout
     assert "believed  : no: it was given to" in text
