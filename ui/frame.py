@@ -131,6 +131,12 @@ def common_options(command: F) -> F:
     return click.version_option(package_name="glite-py", prog_name="glite-py")(debug(command))
 
 
+def one_dash_options(command: F) -> F:
+    """-debug and -version, as Globus' and VOMS' tools spell them."""
+    command = click.option("-debug", is_flag=True, hidden=True, expose_value=False, callback=_debug)(command)
+    return click.version_option(None, "-version", package_name="glite-py", prog_name="glite-py", hidden=True)(command)
+
+
 def output_options(command: F) -> F:
     """--json and --pretty-print."""
     command = click.option("--pretty-print", is_flag=True, help="With --json: indent the document.")(command)

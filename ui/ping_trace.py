@@ -127,7 +127,9 @@ class _Trace:
         try:
             return Trust(self._caller.ca_dir)
         except CredentialError as error:
-            self._fail("CA directory", str(error), "install the CA certificates of your grid, or set X509_CERT_DIR")
+            missing = not self._caller.ca_dir.is_dir()
+            self._fail("CA directory", str(error), "install the CA certificates of your grid, or set X509_CERT_DIR"
+                       if missing else "mend the file that is named, or set GLITE_GSI_RULES to another one")
 
     def _credential(self, trust: Trust) -> Credential | None:
         if self._caller.load is None:

@@ -25,7 +25,7 @@ from gsi.names import rfc2253, slash_dn, slash_dn_of_der
 from gsi.peer import Peer, ProxyKind
 from gsi.trust import Trust
 from gsi.voms import Finding
-from ui.frame import EXIT_FAILED, UiError, common_options, output_options, print_json, run, warn
+from ui.frame import EXIT_FAILED, UiError, common_options, one_dash_options, output_options, print_json, run, warn
 from ui.proxyfile import HoursMinutes, clock_text, duration, proxy_path
 from ui.remedies import Advice, advice
 
@@ -155,14 +155,14 @@ def _claimed(file: ProxyFile, objection: str) -> Iterator[Vo]:
             yield Vo.of(Finding(claim), objection)
 
 
-def _single(name: str, help_text: str) -> Callable[[Any], Any]:
+def _single(name: str, help_text: str, *more: str) -> Callable[[Any], Any]:
     """An option that asks for one value; they are printed in the order of the command line."""
 
     def note(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
         if value:
             context.ensure_object(list).append(name)
 
-    return click.option(f"-{name}", f"--{name}", is_flag=True, expose_value=False, callback=note, help=help_text)
+    return click.option(*more, f"-{name}", f"--{name}", is_flag=True, expose_value=False, callback=note, help=help_text)
 
 
 @click.command(epilog=EPILOG, context_settings={"help_option_names": ["-help", "--help", "-usage"]})
@@ -170,8 +170,8 @@ def _single(name: str, help_text: str) -> Callable[[Any], Any]:
               help="The proxy; else $X509_USER_PROXY, /tmp/x509up_u<uid>.")
 @click.option("-certdir", "--certdir", "ca_dir", type=click.Path(path_type=Path), metavar="DIR",
               help="Directory of trusted CAs to verify with.")
-@_single("subject", "Name of the proxy.")
-@_single("issuer", "Name of its signer.")
+@_single("subject", "Name of the proxy.", "-s")
+@_single("issuer", "Name of its signer.", "-i")
 @_single("identity", "Name of the person or host behind it.")
 @_single("type", "Kind of proxy.")
 @_single("timeleft", "Seconds until it expires, 0 if it has.")
@@ -184,6 +184,7 @@ def _single(name: str, help_text: str) -> Callable[[Any], Any]:
 @_single("actimeleft", "Seconds until the attributes expire, one a line.")
 @_single("uri", "host:port of the VOMS servers, one a line.")
 @click.option("-all", "--all", is_flag=True, expose_value=False, help="Everything, as without options.")
+@click.option("-dont-verify-ac", "--dont-verify-ac", "unheeded", is_flag=True, hidden=True, expose_value=False)
 @click.option("-rfc2253", "--rfc2253", "as_rfc2253", is_flag=True, help="Names as CN=...,DC=... (RFC 2253).")
 @click.option("-exists", "--exists", "-e", is_flag=True, help="Only answer by exit code: is there a valid proxy?")
 @click.option("-valid", "--valid", "-v", type=HoursMinutes(), help="With -exists: for at least this time.")
@@ -192,6 +193,7 @@ def _single(name: str, help_text: str) -> Callable[[Any], Any]:
 @click.option("-acexists", "--acexists", metavar="VO", help="Only answer by exit code: are there attributes of VO?")
 @output_options
 @common_options
+@one_dash_options
 @click.pass_context
 def command(
     context: click.Context, file: Path | None, ca_dir: Path | None, as_rfc2253: bool, exists: bool,

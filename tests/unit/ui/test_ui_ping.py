@@ -240,6 +240,14 @@ def test_a_port_without_tls(octets: bytes) -> None:
     assert "one of a grid service" in str(result.remedy)
 
 
+def test_a_port_that_never_answers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        caller = Caller(pki.proxy, zoo.ca_dir())
+        result = trace(f"https://127.0.0.1:{listener.getsockname()[1]}", caller, 0.2, lambda step: None)
+    assert states(result)["TCP"] == "ok" and states(result)["TLS"] == "FAIL"
+    assert result.reason == "no answer in time"
+
+
 def test_a_service_that_does_not_tell(tmp_path: Path) -> None:
     def silent(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         start_response("404 Not Found", [("Content-Length", "0")])
@@ -302,6 +310,13 @@ def test_wrong_usage(options: list[str], code: int, words: str) -> None:
     done = program(*options)
     assert done.returncode == code
     assert words in done.stderr and "Traceback" not in done.stderr
+
+
+def test_rules_that_cannot_be_read_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gsi.toml").write_text("crls = 1")
+    monkeypatch.setenv("GLITE_GSI_RULES", str(tmp_path / "gsi.toml"))
+    done = program("--proxy", pki.proxy_file(), "https://localhost:1")
+    assert done.returncode == 1 and "did you mean crl?" in done.stderr and "mend the file" in done.stderr
 
 
 def test_a_missing_ca_directory_is_said(tmp_path: Path) -> None:
