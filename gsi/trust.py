@@ -41,9 +41,9 @@ class Trust:
         self.rules = Rules.find() if rules is None else rules
         self.vomsdir = Path(os.environ.get("X509_VOMS_DIR", _VOMSDIR)) if vomsdir is None else vomsdir
         self._directory = CaDirectory(ca_dir, look_every_s)
-        self._builder: tuple[int, PathBuilder] | None = None
         #: The judge of VO attributes; tools ask it for its reasons.
-        self.voms = voms.Verifier(self.vomsdir, self.rules, self._verified)
+        self.voms = voms.Verifier(self.vomsdir, self.rules, self._verified, lambda: self.authorities().version)
+        self._builder: tuple[int, PathBuilder] | None = None
 
     def authorities(self, *, look: bool = False) -> Authorities:
         """The content of the CA directory; look: as it is this moment, not as it was some seconds ago."""
@@ -74,19 +74,17 @@ class Trust:
         builder.check_revocation(built[verify.leading_proxies(built):])
         return peer
 
+    def _checked(self, chain: Sequence[x509.Certificate], now: Authorities, rules: Rules) -> Peer:
+        return verify.check(chain, rules, partial(_objection, now, rules))
+
     def _with_attributes(self, peer: Peer) -> Peer:
         """The peer with what its VOs say of it; the chain has been verified."""
         if peer.proxy_kind is ProxyKind.NONE:
             return peer
         found = self.voms.judge(peer.chain, verify.leading_proxies(peer.chain))
-        vos = tuple(finding.verified for finding in found if finding.verified is not None)
-        return replace(
-            peer, vos=vos, fqans=tuple(dict.fromkeys(fqan for vo in vos for fqan in vo.fqans)),
-            disbelieved=tuple(finding.objection for finding in found if finding.objection is not None),
-        )
-
-    def _checked(self, chain: Sequence[x509.Certificate], now: Authorities, rules: Rules) -> Peer:
-        return verify.check(chain, rules, partial(_objection, now, rules))
+        believed = peer.with_attributes(tuple(each.verified for each in found if each.verified is not None))
+        objections = tuple(each.objection for each in found if each.objection is not None)
+        return replace(believed, disbelieved=objections) if objections else believed
 
     def _path_builder(self, now: Authorities) -> PathBuilder:
         known = self._builder

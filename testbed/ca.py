@@ -89,9 +89,15 @@ def write_ca_directory(directory: Path, authorities: Iterable[Authority],
     for authority in authorities:
         base = directory / subject_hash(authority.certificate)
         base.with_suffix(".0").write_bytes(pem(authority.certificate))
-        base.with_suffix(".signing_policy").write_text(signing_policy(authority))
+        write_signing_policy(directory, authority)
         base.with_suffix(".r0").write_bytes(revocation_list(authority, revoked))
     return directory
+
+
+def write_signing_policy(directory: Path, authority: Authority) -> None:
+    """Write `<hash>.signing_policy` of a CA, whether its certificate is there or not."""
+    name = f"{subject_hash(authority.certificate)}.signing_policy"
+    (directory / name).write_text(signing_policy(authority))
 
 
 def revocation_list(authority: Authority, revoked: Iterable[x509.Certificate] = (), *,

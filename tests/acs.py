@@ -46,10 +46,15 @@ def second() -> VomsServer:
 
 
 @cache
+def _below(name: str) -> ca.Authority:
+    return ca.new_authority(f"/DC=org/DC=example/CN={name}", parent=pki.authority(), key=ca.ec_key())
+
+
+@cache
 def below_intermediate() -> VomsServer:
-    """A VOMS server whose CA is not in the CA directory, but stands below one that is."""
-    authority = ca.new_authority("/DC=org/DC=example/CN=Intermediate CA", parent=pki.authority(), key=ca.ec_key())
-    return VomsServer(VO, ca.issue_host(authority, "below.example.org", key=ca.ec_key()), "below.example.org")
+    """A VOMS server whose CA stands below one of the CA directory, which itself has no more of it than its policy."""
+    host = ca.issue_host(_below("Intermediate CA"), "below.example.org", key=ca.ec_key())
+    return VomsServer(VO, host, "below.example.org")
 
 
 @cache
@@ -105,8 +110,11 @@ def mute() -> VomsServer:
 @cache
 def ca_dir() -> Path:
     """The CAs of pki, with a CRL that has one VOMS server."""
-    return ca.write_ca_directory(pki.folder() / "certificates-voms", [pki.authority()],
-                                 [revoked().credential.certificate])
+    directory = ca.write_ca_directory(pki.folder() / "certificates-voms", [pki.authority()],
+                                      [revoked().credential.certificate])
+    for authority in (_below("Intermediate CA"), _below("Another CA")):
+        ca.write_signing_policy(directory, authority)
+    return directory
 
 
 @cache
@@ -296,8 +304,7 @@ def _by_ca() -> bytes:
 
 def _by_other_ca() -> bytes:
     """A server of the right name, but another CA of the CA directory vouches for it."""
-    authority = ca.new_authority("/DC=org/DC=example/CN=Another CA", parent=pki.authority(), key=ca.ec_key())
-    return ac(VomsServer(VO, ca.issue_host(authority, HOST, key=ca.ec_key()), HOST))
+    return ac(VomsServer(VO, ca.issue_host(_below("Another CA"), HOST, key=ca.ec_key()), HOST))
 
 
 def _tampered() -> bytes:

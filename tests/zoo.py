@@ -42,8 +42,10 @@ from zoo_authorities import (
     root,
 )
 
-__all__ = ["ACCEPTED", "EARLIER", "LENIENT_ACCEPTED", "LENIENT_REFUSED", "NOT_WITH_CURL", "REFUSED", "Accepted",
-           "Refused", "ca_dir", "revoked_user", "told"]
+__all__ = [
+    "ACCEPTED", "EARLIER", "LENIENT_ACCEPTED", "LENIENT_REFUSED", "NOT_WITH_CURL", "REFUSED", "Accepted", "Refused",
+    "ca_dir", "revoked_user", "told",
+]
 
 NONE, RFC, LEGACY, DRAFT = ProxyKind.NONE, ProxyKind.RFC3820, ProxyKind.LEGACY, ProxyKind.DRAFT
 

@@ -32,8 +32,8 @@ def test_every_rule_can_be_set(tmp_path: Path) -> None:
         min_ec_bits = 384
         max_proxy_lifetime_hours = 24
         max_proxies = 3
-    """) == Rules(CrlRule.REQUIRE, SigningPolicyRule.IF_PRESENT, False, False, True, True, 1024, 384,
-             timedelta(days=1), 3)
+    """) == Rules(
+        CrlRule.REQUIRE, SigningPolicyRule.IF_PRESENT, False, False, True, True, 1024, 384, timedelta(days=1), 3)
     assert load(tmp_path, "max_proxy_lifetime_hours = 0").max_proxy_lifetime is None
 
 
