@@ -55,6 +55,11 @@ class ServerContexts:
                 self._lock.release()
         return self._context[1]
 
+    @property
+    def credential(self) -> Credential:
+        """The server's own credential at present."""
+        return self._credential
+
     def reload(self) -> None:
         """Read the credential again; the one in use stays, and the log says why, when the new one is unusable."""
         with self._lock:

@@ -80,7 +80,7 @@ class WmProxy:
     port: int = 7443
     workers: int = 2
     users_file: Path | None = None  # a DN or FQAN a line: who may use the service; no file: everybody
-    gacl_file: Path | None = None  # glite_wms_wmproxy.gacl: who may use the service (wms.md 1.9)
+    gacl_file: Path | None = None  # who may use the service; none: where the original looks for it (wms.md 1.9)
     max_input_sandbox_bytes: int = 100_000_000
     max_output_sandbox_bytes: int = 100_000_000
     max_input_sandbox_files: int = 10

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,8 @@ import sql
 from gsi.credential import Credential
 from gsi.gridmap import watch_identities
 from gsi.peers import PeerList
-from httpg.server import Listener, Server
+from httpg.limits import Limits as ServerLimits
+from httpg.server import Listener, Server, Status
 from httpg.wsgi import HttpProtocol
 from lb.export.jobfiles import JobFiles
 from lb.server import jpreg
@@ -63,6 +64,8 @@ class Settings:
     limits: Limits = Limits()
     open_to_all: bool = False
     exclusive_zombies: bool = True
+    status: Status | None = None
+    server_limits: ServerLimits = ServerLimits()
 
     @property
     def server(self) -> str:
@@ -108,8 +111,13 @@ class Node:
                 Listener(settings.listen, settings.port + 1, lambda: StoreProtocol(self._store)),
                 Listener(settings.listen, settings.ws_port, lambda: HttpProtocol(self._web_service)),
             ],
-            self.credential, settings.ca_dir, workers=settings.workers, background=background,
+            self.credential, settings.ca_dir, workers=settings.workers, limits=settings.server_limits,
+            background=background, reload=settings.credential, status=self._status(),
         )
+
+    def _status(self) -> Status | None:
+        status, check = self.settings.status, sql.check(self.settings.database)
+        return status and replace(status, ready=check)
 
     # ---- one of each per process ------------------------------------------------------------------------------------
 

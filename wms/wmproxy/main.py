@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ import click
 from gsi.credential import Credential
 from gsi.errors import GsiError
 from httpg import daemon
-from httpg.server import Listener, Server, StartUpError
+from httpg.server import Limits, Listener, Server, StartUpError, Status
 from httpg.wsgi import HttpProtocol
 from wms.config import ConfigError, Settings, load
 from wms.jobdirectory import sweep
@@ -40,10 +41,14 @@ Exit code 0: ended by SIGTERM or SIGINT; 1: it could not start, and the reason i
               help="Log of a server in the background.")  # fmt: skip
 @click.option("--pidfile", type=daemon.PATH, help="Write the server's process id here.")
 @click.option("--check", is_flag=True, help="Read the configuration and the host credential, then exit.")
-def command(config: Path, foreground: bool, logfile: Path, pidfile: Path | None, check: bool) -> None:
+@daemon.server_options
+def command(
+    config: Path, foreground: bool, logfile: Path, pidfile: Path | None, check: bool,
+    status_port: tuple[str, int] | None, server_limits: Limits,
+) -> None:
     """Serve WMProxy: registration, start, cancel, output and purge of grid jobs."""
     settings = load(config)
-    server = make_server(settings)
+    server = make_server(settings, status_port, server_limits)
     if check:
         click.echo(f"{config} is good; the service would be {settings.endpoint}")
         return
@@ -56,12 +61,27 @@ def command(config: Path, foreground: bool, logfile: Path, pidfile: Path | None,
         server.run()
 
 
-def make_server(settings: Settings) -> Server:
+def make_server(
+    settings: Settings, status_port: tuple[str, int] | None = None, limits: Limits = Limits()
+) -> Server:
     """The server of these settings, not yet bound. Raises GsiError."""
     common, wmproxy = settings.common, settings.wmproxy
-    credential = Credential.load_pair(common.host_certificate, common.host_key)
+
+    def credential() -> Credential:
+        return Credential.load_pair(common.host_certificate, common.host_key)
+
     listener = Listener(wmproxy.listen_address, wmproxy.port, lambda: HttpProtocol(wmproxy_application(settings)))
-    return Server([listener], credential, common.ca_directory, workers=wmproxy.workers)
+    status = None if status_port is None else Status(*status_port, NAME, lambda: _check_directories(settings))
+    return Server([listener], credential(), common.ca_directory, workers=wmproxy.workers, limits=limits,
+                  reload=credential, status=status)
+
+
+def _check_directories(settings: Settings) -> None:
+    """Can jobs be taken? Raises OSError."""
+    common = settings.common
+    for path in (common.sandbox_directory, common.proxy_cache, common.queue_directory):
+        if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+            raise PermissionError(f"{path} cannot be used")
 
 
 def prepare(settings: Settings) -> None:

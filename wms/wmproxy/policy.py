@@ -2,13 +2,18 @@
 
 The site names its users in a list (`users_file`), in the access list of the original (`gacl_file`, permission exec), or
 in both: then either admits, and a denial in the access list outweighs. Without any, every authenticated peer is a user.
+An access list that stands where the original looks for it counts without being named, so that a site which has one is
+not open to everybody all of a sudden.
 """
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from gsi.authz import Access, Outlook, ServicePolicy, depends, no, yes
 from gsi.gacl import Circumstances, Credential, Gacl, GaclError, Kind, Permission
@@ -20,7 +25,15 @@ from lb.model.jobid import JobId, JobIdError
 from wms.config import Settings
 from wms.jobdirectory import JobDirectory
 
-_NAMED = frozenset({Kind.FQAN, Kind.GROUP, Kind.PERSON})
+log = logging.getLogger(__name__)
+
+GACL_NAME: Final = "glite_wms_wmproxy.gacl"
+#: Where the original looks for it (wms.md 1.9): the first variable that is set decides, and what is below it.
+_PLACES: Final = (
+    ("GLITE_WMS_CONFIG_DIR", ""), ("GLITE_LOCATION", "etc"), ("WMS_LOCATION_ETC", ""), ("WMS_LOCATION", "etc"),
+)
+_USUAL_PLACE: Final = Path("/etc/glite-wms")
+_NAMED: Final = frozenset({Kind.FQAN, Kind.GROUP, Kind.PERSON})
 
 
 class WmProxyPolicy(ServicePolicy):
@@ -29,7 +42,9 @@ class WmProxyPolicy(ServicePolicy):
     def __init__(self, settings: Settings) -> None:
         """:raises gsi.errors.RulesError: the list of users or the access list cannot be read."""
         self._root = settings.common.sandbox_directory
-        users, gacl = settings.wmproxy.users_file, settings.wmproxy.gacl_file
+        users, gacl = settings.wmproxy.users_file, settings.wmproxy.gacl_file or usual_gacl(os.environ)
+        if gacl is not None:
+            log.info("the access list %s says who may use this service", gacl)
         self._users = None if users is None else PeerList(users)
         self._gacl = None if gacl is None else Watched(gacl, Gacl.parse, "the access list")
 
@@ -68,6 +83,13 @@ class WmProxyPolicy(ServicePolicy):
         except GaclError:
             return False
         return owner is not None and same_dn(owner, peer.dn)
+
+
+def usual_gacl(environ: Mapping[str, str], usual: Path = _USUAL_PLACE) -> Path | None:
+    """The access list that the original would read, None when there is none."""
+    named = (Path(environ[name]) / below for name, below in _PLACES if environ.get(name))
+    path = next(named, usual) / GACL_NAME
+    return path if path.exists() else None
 
 
 def admits(gacl: Gacl, peer: Peer) -> bool:

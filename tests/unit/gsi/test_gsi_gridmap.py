@@ -112,6 +112,12 @@ def test_the_file_is_read_again_and_maps_nobody_while_it_is_gone(
     assert gridmap.current.accounts(peer("/CN=a")) == ()
 
 
+def test_the_example_file_can_be_used() -> None:
+    found = GridMap.parse((Path(__file__).parents[3] / "etc/grid-mapfile").read_bytes())
+    assert not found.problems
+    assert found.accounts(peer()) == ("grid01",) and found.accounts(peer("/CN=x", "/dteam/Role=x")) == (".dteam",)
+
+
 def test_two_names_of_one_person() -> None:
     found = Identities.parse(
         b'"/O=old/CN=Jo Doe" "/DC=org/CN=Jo Doe"   # renewed 2009\r\n/CN=a /CN=b\n\n# more\n/CN=b\t/CN=c\n'

@@ -114,6 +114,11 @@ def test_it_has_to_be_there_at_the_start(tmp_path: Path) -> None:
         PeerList(names=["CN=somebody"])
 
 
+def test_the_example_file_names_one_host() -> None:
+    names = Names.parse((Path(__file__).parents[3] / "etc/peers").read_bytes())
+    assert (names.texts, names.problems) == (("/DC=org/DC=example/CN=localhost",), ())
+
+
 def test_an_empty_list() -> None:
     assert HOST not in PeerList() and peer(HOST, "/vo") not in PeerList()
 
@@ -122,5 +127,6 @@ def test_an_empty_list() -> None:
 def test_any_bytes_are_a_list(data: bytes) -> None:
     names = Names.parse(data)
     assert all(text.startswith("/") and text.isascii() and text.isprintable() for text in names.texts)
-    assert not names.has(peer("/CN=nobody", "/nobody"))
+    assert not names.has(peer("/CN=nobody"))
+    assert not names.has(peer("/CN=nobody", "/nobody")) or b"*" in data
     assert len(names.texts) + len(names.problems) <= data.count(b"\n") + 1

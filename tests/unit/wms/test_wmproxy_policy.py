@@ -12,7 +12,7 @@ from gsi.peer import Peer
 from people import USER, peer
 from unit.wms.wmproxy_support import settings
 from wms.jobdirectory import JobDirectory
-from wms.wmproxy.policy import WmProxyPolicy
+from wms.wmproxy.policy import WmProxyPolicy, usual_gacl
 
 JOBID = "https://localhost:9000/AbCdEfGhIjKlMnOpQrStUv"
 OTHER = "/DC=org/DC=example/CN=Other"
@@ -113,6 +113,30 @@ def test_a_bad_access_list_stops_the_start_and_changes_nothing_later(tmp_path: P
     assert admitted(decider, peer()) and not admitted(decider, peer(OTHER))
     (tmp_path / "gacl_file").write_text(gacl(VO + EXEC))
     assert not admitted(decider, peer()) and admitted(decider, peer(OTHER, "/vo"))
+
+
+@pytest.mark.parametrize(("environ", "where"), [
+    ({"GLITE_WMS_CONFIG_DIR": "a", "GLITE_LOCATION": "b"}, "a"),
+    ({"GLITE_LOCATION": "b", "WMS_LOCATION_ETC": "c"}, "b/etc"),
+    ({"GLITE_WMS_CONFIG_DIR": "", "WMS_LOCATION_ETC": "c", "WMS_LOCATION": "d"}, "c"),
+    ({"WMS_LOCATION": "d"}, "d/etc"),
+    ({}, "usual"),
+])
+def test_the_access_list_is_found_where_the_original_looks(
+    tmp_path: Path, environ: dict[str, str], where: str
+) -> None:
+    found = {name: str(tmp_path / value) if value else "" for name, value in environ.items()}
+    assert usual_gacl(found, tmp_path / "usual") is None
+    (tmp_path / where).mkdir(parents=True)
+    (tmp_path / where / "glite_wms_wmproxy.gacl").write_text(gacl())
+    assert usual_gacl(found, tmp_path / "usual") == tmp_path / where / "glite_wms_wmproxy.gacl"
+
+
+def test_a_list_that_is_found_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "glite_wms_wmproxy.gacl").write_text(gacl(PERSON + EXEC))
+    monkeypatch.setenv("GLITE_WMS_CONFIG_DIR", str(tmp_path))
+    assert admitted(policy(tmp_path), peer()) and not admitted(policy(tmp_path), peer(OTHER))
+    assert admitted(policy(tmp_path, gacl_file=gacl(ANYBODY + EXEC)), peer(OTHER)), "the one that is named counts"
 
 
 def test_the_example_file_can_be_used(tmp_path: Path) -> None:
