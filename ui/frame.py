@@ -78,6 +78,13 @@ def describe(fault: Fault) -> str:
     return "\n".join("  " * depth + str(level) for depth, level in enumerate(fault.chain()))
 
 
+def visible(text: str) -> str:
+    """The text with control characters as escapes: what servers and files say must not steer the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def stripe(title: str, width: int) -> str:
     """A line of `=` with the title in its middle."""
     return f" {title} ".center(width, "=")

@@ -4,7 +4,6 @@ A server that refuses a certificate says so with a TLS alert at best, never why.
 here first, by the same numbered checks that services make; when the server refuses, that is the reason.
 """
 
-import json
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ from gsi.errors import CredentialError, GsiError
 from gsi.names import slash_dn
 from gsi.trust import Trust
 from soap.whoami import PATH
-from ui.ping_server import check_server, describe
+from ui.ping_server import check_server, describe, read_answer
 from ui.ping_steps import FAIL, OK, WARN, Failure, Result, Step
 from ui.ping_tls import Answer, Probe, TlsRefused
 from ui.remedies import Advice, advice
@@ -242,11 +241,8 @@ class _Trace:
         if answer.status == 403 and self._caller.load is None:
             self._step("peer", WARN, "the server admits anonymous clients here, and tells them nothing")
             return None
-        try:
-            told = json.loads(answer.body) if answer.status == 200 and "json" in answer.content_type else None
-        except ValueError:
-            told = None
-        if not isinstance(told, dict) or "identity" not in told:
+        told = read_answer(answer.body) if answer.status == 200 and "json" in answer.content_type else None
+        if told is None:
             self._step("peer", WARN, f"the server accepted you; it does not tell as whom (HTTP {answer.status})")
             return None
         describe(told, self._step)

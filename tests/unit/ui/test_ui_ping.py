@@ -260,6 +260,39 @@ def test_a_service_that_does_not_tell(tmp_path: Path) -> None:
     assert states(result)["peer"] == "warn"
 
 
+@contextmanager
+def telling(body: bytes) -> Iterator[Running]:
+    """A server with a good certificate that answers these bytes."""
+    def answer(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+        return [body]
+
+    with running([Listener("127.0.0.1", 0, lambda: HttpProtocol(answer))], pki.host(), pki.ca_dir(), workers=1) as it:
+        yield it
+
+
+@pytest.mark.parametrize("body", [
+    b"", b"[]", b"{", b'{"identity": 1}', b'{"identity": "x", "service": "y", "ports": []}', b"\xff" * 9, b"[" * 100000,
+    b'{"identity": "x", "service": {"name": "n", "version": "v"}, "ports": [1]}',
+    b'{"identity": "x", "service": {"name": "n", "version": "v"}, "ports": [{"operations": {"a": {}}}]}',
+    b'{"identity": "x", "service": {"name": "n", "version": "v"}, "ports": [], "fqans": 3}',
+])
+def test_any_other_answer_is_taken_for_none(body: bytes) -> None:
+    with telling(body) as other:
+        result = ping(other.url(), pki.proxy(), pki.ca_dir())
+    assert result.reason is None and result.told is None and states(result)["peer"] == "warn"
+
+
+def test_what_a_server_says_does_not_steer_the_terminal() -> None:
+    evil = {"identity": "\x1b[2Jx", "service": {"name": "n\x1b]0;owned\x07", "version": "1"},
+            "ports": [{"port": "p\n\x1b[1m", "operations": {"o\x1b": "yes"}}]}
+    with telling(json.dumps(evil).encode()) as other:
+        for options in ((), ("--trace",)):
+            done = program(*options, "--proxy", pki.proxy_file(), other.url())
+            assert done.returncode == 0 and "\\x1b[2Jx" in done.stdout
+            assert "\x1b" not in done.stdout and "\x07" not in done.stdout
+
+
 # ---- the command ----------------------------------------------------------------------------------------------------
 
 
