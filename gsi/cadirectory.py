@@ -139,7 +139,7 @@ class CaDirectory:
             return parse(octets)
         except OSError as error:
             reason = error.strerror or "cannot be read"
-        except (ValueError, CredentialError) as error:
+        except (*certificates.UNREADABLE, CredentialError) as error:
             reason = str(error)
         log.error("%s is passed over: %s", read, reason)
         return _File(error=reason)

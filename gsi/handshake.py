@@ -76,7 +76,7 @@ def callback(authorities: Authorities, rules: Rules) -> Callback:
             read = certificate.to_cryptography()
             name = slash_dn(read.subject)
             admitted = _is_admitted(seen, certificates.facts(read), certificate, error, depth)
-        except ValueError:
+        except certificates.UNREADABLE:
             admitted = False
         if not admitted and seen.refusal is None:
             seen.refusal = f"{_error_text(error or _NO_PROXY)}, depth {depth}: {name}"

@@ -114,7 +114,7 @@ class _Trace:
         address = self._resolve(host, port)
         with self._connect(host, address) as probe:
             self._shake_hands(probe, credential, host, address)
-            check_server(probe.server_chain(), host, trust, self._step)
+            check_server(self._server_chain(probe), host, trust, self._step)
             started = time.perf_counter()
             answer = self._ask(probe, credential, host, address)
             result.rtt_ms = round((time.perf_counter() - started) * 1000, 2)
@@ -193,6 +193,12 @@ class _Trace:
             self._fail("TLS", f"{error.strerror or error}", "check that the port is one of a grid service")
         tls = probe.tls
         self._step("TLS", OK, f"{tls.get_protocol_version_name()}, {tls.get_cipher_name()}, in {_ms(started)}")
+
+    def _server_chain(self, probe: Probe) -> Sequence[x509.Certificate]:
+        try:
+            return probe.server_chain()
+        except TlsRefused as error:
+            self._fail("server chain", str(error), "tell the administrators of the service")
 
     def _ask(self, probe: Probe, credential: Credential | None, host: str, address: tuple[str, int]) -> Answer:
         """A TLS 1.3 server looks at our certificate after our handshake is done: this is where it refuses."""

@@ -18,7 +18,7 @@ from cryptography import x509
 
 from gsi import voms
 from gsi.claims import Claims, ProxyRights, claims
-from gsi.credential import ca_directory, read_certificates, read_key
+from gsi.credential import belongs, ca_directory, read_certificates, read_key
 from gsi.errors import AttributeCertificateError, CredentialError, GsiError
 from gsi.fqan import Fqan
 from gsi.names import rfc2253, slash_dn, slash_dn_of_der
@@ -347,7 +347,7 @@ def _key_state(octets: bytes, certificate: x509.Certificate) -> str:
         key = read_key(octets)
     except CredentialError as error:
         return str(error)
-    return _BELONGS if key.public_key() == certificate.public_key() else "does NOT belong to the certificate"
+    return _BELONGS if belongs(key, certificate) else "does NOT belong to the certificate"
 
 
 def main() -> None:

@@ -256,7 +256,10 @@ def _certificates(extension: tuple[bool, bytes] | None) -> tuple[x509.Certificat
     found = members(only(der.values(der.whole(extension[1], SEQUENCE)), SEQUENCE))
     if len(found) > MAX_CERTIFICATES:
         raise ValueError(f"{len(found)} certificates of the issuer")
-    return tuple(x509.load_der_x509_certificate(certificate.der) for certificate in found)
+    try:
+        return tuple(x509.load_der_x509_certificate(certificate.der) for certificate in found)
+    except x509.InvalidVersion as error:
+        raise ValueError(str(error)) from error
 
 
 def _targets(extension: tuple[bool, bytes] | None) -> tuple[str, ...] | None:
