@@ -99,6 +99,7 @@ class CaDirectory:
         self._look_every_s = look_every_s
         self._lock = threading.Lock()
         self._looked = -look_every_s
+        self._versions: dict[str, _Version] = {}
         self._files: dict[str, tuple[_Version, _File]] = {}
         self._now = Authorities(0, (), (), frozenset(), {}, {})
 
@@ -122,9 +123,9 @@ class CaDirectory:
         except OSError as error:
             log.error("the CA directory %s cannot be read, what was read before holds: %s", self.path, error.strerror)
             return
-        known = self._files
-        if self._now.version and {name: version for name, (version, _) in known.items()} == versions:
+        if self._now.version and versions == self._versions:
             return
+        known, self._versions = self._files, versions
         self._files = {name: known[name] if known.get(name, (None,))[0] == version else (version, self._load(name))
                        for name, version in versions.items()}
         self._now = _gathered(self._now.version + 1, {name: file for name, (_, file) in self._files.items()})
@@ -139,7 +140,7 @@ class CaDirectory:
             return parse(octets)
         except OSError as error:
             reason = error.strerror or "cannot be read"
-        except (*certificates.UNREADABLE, CredentialError) as error:
+        except (ValueError, x509.InvalidVersion, CredentialError) as error:
             reason = str(error)
         log.error("%s is passed over: %s", read, reason)
         return _File(error=reason)

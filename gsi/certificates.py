@@ -91,15 +91,19 @@ class Facts:
     """What a certificate says, read once.
 
     kind: what kind of proxy it claims to be; information: (critical, DER value) of its ProxyCertInfo, None = none;
-    path_length: that of basicConstraints; critical: OIDs of the critical extensions; alternative_names: has it any;
-    tls_client: no extension says that it is for other purposes than that;
-    key_type: "RSA", "EC" or another name; key_bits; hash: of the signature, "sha256", "" = a scheme without one.
+    one_cn_more: its subject is its issuer's name and one CN more; self_issued: its subject is its issuer's name;
+    last: value of the last component of the subject; path_length: that of basicConstraints; critical: OIDs of the
+    critical extensions; alternative_names: has it any; tls_client: no extension says that it is for other purposes
+    than that; key_type: "RSA", "EC" or another name; key_bits; hash: of the signature, "sha256", "" = a scheme without.
     """
 
     kind: ProxyKind
     information: tuple[bool, bytes] | None
     subject: x509.Name
     issuer: x509.Name
+    one_cn_more: bool
+    self_issued: bool
+    last: str | bytes | None
     is_ca: bool
     path_length: int | None
     usage: x509.KeyUsage | None
@@ -126,6 +130,9 @@ def facts(certificate: x509.Certificate) -> Facts:
         information=None if information is None else (information.critical, information.value.public_bytes()),
         subject=subject,
         issuer=issuer,
+        one_cn_more=is_issuer_plus_one_cn(subject, issuer),
+        self_issued=subject == issuer,
+        last=last_value(subject),
         is_ca=constraints is not None and constraints.ca,
         path_length=None if constraints is None else constraints.path_length,
         usage=_value(found, x509.KeyUsage),
@@ -140,6 +147,7 @@ def facts(certificate: x509.Certificate) -> Facts:
     )
 
 
+@lru_cache(_KNOWN)
 def parse_proxy_cert_info(octets: bytes, kind: ProxyKind = ProxyKind.RFC3820) -> ProxyCertInfo:
     """Read the DER value of a ProxyCertInfo, of RFC 3820 or of the draft. Raises ValueError on anything else.
 

@@ -7,13 +7,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
+from cryptography import x509
 from OpenSSL import SSL, crypto
 
 from gsi import handshake
 from gsi.cadirectory import Authorities
 from gsi.credential import Credential
-from gsi.errors import CredentialError
+from gsi.errors import CredentialError, VerificationError
 from gsi.pathbuilding import fill
 from gsi.rules import Rules
 from gsi.trust import Trust
@@ -109,24 +111,39 @@ def _server_context(credential: Credential, authorities: Authorities, rules: Rul
 def client_ssl_context(credential: Credential | None, ca_dir: Path) -> ssl.SSLContext:
     """Return the context of a client: the server's chain and name are checked, a proxy is presented with its chain.
 
-    credential: None for an anonymous client. Raises CredentialError.
+    credential: None for an anonymous client. A server whose chain the rules do not admit (revocation lists, signing
+    policies, keys: Trust.verify) is refused when the handshake ends, with ssl.SSLCertVerificationError. Before Python
+    3.13 the intermediate CAs of servers have to be in the CA directory. Raises CredentialError.
     """
-    _check_ca_directory(ca_dir)
+    trust = Trust(ca_dir)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     # A server shows a host certificate with its names as alternative names. Proxies are not admitted here, nor names
     # in the subject: any user can make a proxy whose last CN is the name of somebody's host.
     context.hostname_checks_common_name = False
     context.load_verify_locations(capath=str(ca_dir))
+    # The standard library takes revocation lists for all CAs or for none, and asks nobody: so we ask after it.
+    context.sslsocket_class = type("_VerifyingSocket", (_VerifyingSocket,), {"trust": trust})
     if credential is not None:
         with _as_file(credential.to_pem()) as path:
             context.load_cert_chain(path)
     return context
 
 
-def _check_ca_directory(ca_dir: Path) -> None:
-    if not ca_dir.is_dir():
-        raise CredentialError(f"the CA directory {ca_dir} does not exist; set X509_CERT_DIR or install the CAs there")
+class _VerifyingSocket(ssl.SSLSocket):
+    """A client's socket that asks `trust` about the server before anything is sent."""
+
+    trust: ClassVar[Trust]
+
+    def do_handshake(self, block: bool = False) -> None:
+        """Shake hands. Raises ssl.SSLCertVerificationError when the server's chain is not admitted."""
+        super().do_handshake(block)
+        leaf = self.getpeercert(binary_form=True) or b""
+        others: list[bytes] = self.get_unverified_chain()[1:] if hasattr(self, "get_unverified_chain") else []
+        try:
+            self.trust.verify([x509.load_der_x509_certificate(octets) for octets in (leaf, *others)])
+        except (ValueError, x509.InvalidVersion, VerificationError) as error:
+            raise ssl.SSLCertVerificationError(f"the server's certificate is not accepted: {error}") from error
 
 
 @contextmanager

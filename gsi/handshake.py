@@ -23,11 +23,13 @@ Never: a wrong signature (7), times (9, 10, 13, 14), unknown CAs (2, 18 to 21), 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from cryptography import x509
 from OpenSSL import SSL, crypto
 
 from gsi import certificates
 from gsi.cadirectory import Authorities
 from gsi.certificates import Facts
+from gsi.errors import VerificationError
 from gsi.names import slash_dn
 from gsi.peer import ProxyKind
 from gsi.rules import CrlRule, Rules
@@ -76,7 +78,7 @@ def callback(authorities: Authorities, rules: Rules) -> Callback:
             read = certificate.to_cryptography()
             name = slash_dn(read.subject)
             admitted = _is_admitted(seen, certificates.facts(read), certificate, error, depth)
-        except certificates.UNREADABLE:
+        except (ValueError, x509.InvalidVersion):
             admitted = False
         if not admitted and seen.refusal is None:
             seen.refusal = f"{_error_text(error or _NO_PROXY)}, depth {depth}: {name}"
@@ -107,6 +109,14 @@ def callback(authorities: Authorities, rules: Rules) -> Callback:
     return verify
 
 
+def verified_chain(connection: SSL.Connection) -> list[x509.Certificate]:
+    """The peer's chain after a handshake, leaf first, root last; empty: it showed none. Raises VerificationError."""
+    try:
+        return list(connection.get_verified_chain(as_cryptography=True) or ())
+    except (ValueError, x509.InvalidVersion) as error:
+        raise VerificationError(1, f"a certificate cannot be read: {error}") from error
+
+
 def refusal(connection: SSL.Connection) -> str | None:
     """Why the peer's certificate was refused during the handshake; None when it was not."""
     seen = connection.get_app_data()
@@ -124,14 +134,13 @@ def _may_issue(seen: _Handshake, facts: Facts, depth: int, rules: Rules) -> bool
 
 
 def _is_draft(facts: Facts, rules: Rules) -> bool:
-    return (rules.draft_proxies and facts.kind is ProxyKind.DRAFT
-            and certificates.is_issuer_plus_one_cn(facts.subject, facts.issuer))
+    return rules.draft_proxies and facts.kind is ProxyKind.DRAFT and facts.one_cn_more
 
 
 def _is_proxy_of(proxy: Facts, issuer: Facts, rules: Rules) -> bool:
     legacy = rules.legacy_proxies and proxy.kind is ProxyKind.LEGACY
-    return (legacy or _is_draft(proxy, rules)) and not proxy.is_ca and (
-        certificates.is_issuer_plus_one_cn(proxy.subject, issuer.subject) and proxy.issuer == issuer.subject)
+    of_issuer = proxy.one_cn_more and proxy.issuer == issuer.subject
+    return (legacy or _is_draft(proxy, rules)) and of_issuer and not proxy.is_ca
 
 
 def _error_text(error: int) -> str:

@@ -98,4 +98,4 @@ def _verified(trusted: crypto.X509Store, certificate: x509.Certificate,
     try:
         return [found.to_cryptography() for found in context.get_verified_chain()]
     except crypto.X509StoreContextError as error:
-        raise VerificationError(0, f"{error}: {slash_dn(error.certificate.to_cryptography().subject)}") from error
+        raise VerificationError(0, str(error)) from error

@@ -18,7 +18,7 @@ from gsi.errors import SigningPolicyError
 MAX_SIZE = 256 * 1024
 
 _LINE = re.compile(
-    r"""(?P<token>\S+)\s+(?P<authority>\S+)\s+(?:'(?P<quoted>[^']*)'|(?P<bare>"[^"]*"|\S+))\s*(?:\#.*)?""")
+    r"""(?P<token>\S+)\s+(?P<authority>\S+)\s+(?:'(?P<quoted>[^']*)'|(?P<bare>"[^"]*"|[^\s'"]\S*))\s*(?:\#.*)?""")
 _PATTERN = re.compile(r'"([^"]*)"|(\S+)')
 _ATTRIBUTES = re.compile(r"/(emailAddress|Email|E|USERID|UID)=", re.IGNORECASE)
 

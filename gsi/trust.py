@@ -1,8 +1,8 @@
 """Whom to believe: the CA directory as it is now, and the verdict on a chain of certificates.
 
     trust = Trust(ca_directory())
-    peer = trust.peer(tls.get_verified_chain(as_cryptography=True))   # after a handshake with a context of ours
-    peer = trust.verify(read_certificates(pem))                       # certificates that came in another way
+    peer = trust.peer(handshake.verified_chain(tls))   # after a handshake with a context of ours
+    peer = trust.verify(read_certificates(pem))        # certificates that came in another way
 
 Make one after a fork and use it from any number of threads.
 """
@@ -10,12 +10,12 @@ Make one after a fork and use it from any number of threads.
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 from cryptography import x509
 
-from gsi import verify, voms
+from gsi import voms
 from gsi.cadirectory import LOOK_EVERY_S, Authorities, CaDirectory
 from gsi.errors import SigningPolicyError
 from gsi.names import slash_dn
@@ -23,8 +23,11 @@ from gsi.pathbuilding import PathBuilder
 from gsi.peer import Peer, ProxyKind
 from gsi.rules import Rules, SigningPolicyRule
 from gsi.signingpolicy import permitted
+from gsi.verify import Namespaces, check, leading_proxies
 
 _VOMSDIR = Path("/etc/grid-security/vomsdir")
+#: Names whose verdict is remembered.
+_KNOWN = 1024
 
 
 class Trust:
@@ -43,6 +46,7 @@ class Trust:
         self._directory = CaDirectory(ca_dir, look_every_s)
         #: The judge of VO attributes; tools ask it for its reasons.
         self.voms = voms.Verifier(self.vomsdir, self.rules, self._verified, lambda: self.authorities().version)
+        self._judge: tuple[int, Namespaces] | None = None
         self._builder: tuple[int, PathBuilder] | None = None
 
     def authorities(self, *, look: bool = False) -> Authorities:
@@ -71,19 +75,26 @@ class Trust:
         builder = self._path_builder(now)
         built = builder.build(chain)
         peer = self._checked(built, now, rules)
-        builder.check_revocation(built[verify.leading_proxies(built):])
+        builder.check_revocation(built[leading_proxies(built):])
         return peer
 
     def _checked(self, chain: Sequence[x509.Certificate], now: Authorities, rules: Rules) -> Peer:
-        return verify.check(chain, rules, partial(_objection, now, rules))
+        return check(chain, rules, self._namespaces(now))
+
+    def _namespaces(self, now: Authorities) -> Namespaces:
+        """The verdicts of the signing policies, remembered until they change."""
+        known = self._judge
+        if known is None or known[0] != now.version:
+            known = self._judge = now.version, lru_cache(_KNOWN)(partial(_objection, now, self.rules))
+        return known[1]
 
     def _with_attributes(self, peer: Peer) -> Peer:
         """The peer with what its VOs say of it; the chain has been verified."""
         if peer.proxy_kind is ProxyKind.NONE:
             return peer
-        found = self.voms.judge(peer.chain, verify.leading_proxies(peer.chain))
-        believed = peer.with_attributes(tuple(each.verified for each in found if each.verified is not None))
-        objections = tuple(each.objection for each in found if each.objection is not None)
+        found = self.voms.judge(peer.chain, leading_proxies(peer.chain))
+        believed = peer.with_attributes(tuple(finding.verified for finding in found if finding.verified is not None))
+        objections = tuple(finding.objection for finding in found if finding.objection is not None)
         return replace(believed, disbelieved=objections) if objections else believed
 
     def _path_builder(self, now: Authorities) -> PathBuilder:

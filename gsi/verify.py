@@ -133,13 +133,13 @@ def _check_proxy(chain: Sequence[x509.Certificate], read: Sequence[Facts], depth
         raise VerificationError(6, "a proxy with an alternative name")
     if proxy.is_ca or issuer.is_ca:
         raise VerificationError(7, "a proxy issued by a CA")
-    if proxy.issuer != issuer.subject or not certificates.is_issuer_plus_one_cn(proxy.subject, issuer.subject):
+    if proxy.issuer != issuer.subject or not proxy.one_cn_more:
         raise VerificationError(8, "the subject of a proxy is not its issuer's subject and one CN")
     if (issuer.usage is not None and not issuer.usage.digital_signature) or not issuer.tls_client:
         raise VerificationError(9, "the issuer of a proxy may not sign, or not be a client")
     if information.path_length is not None and depth > information.path_length:
         raise VerificationError(10, "more proxies than the path length of a proxy allows")
-    if _is_ambiguous(certificates.last_value(proxy.subject)):
+    if _is_ambiguous(proxy.last):
         raise VerificationError(13, "the name of a proxy can be read in two ways")
     limit = rules.max_proxy_lifetime
     if limit is not None and proxy.not_after - proxy.not_before > limit:
@@ -153,7 +153,7 @@ def _check_proxy(chain: Sequence[x509.Certificate], read: Sequence[Facts], depth
 
 
 def _legacy_limited(facts: Facts) -> bool:
-    return facts.kind is ProxyKind.LEGACY and certificates.last_value(facts.subject) == certificates.LEGACY_LIMITED
+    return facts.kind is ProxyKind.LEGACY and facts.last == certificates.LEGACY_LIMITED
 
 
 @lru_cache(_KNOWN)
@@ -185,7 +185,7 @@ def _check_authorities(read: Sequence[Facts], first: int) -> None:
             raise VerificationError(3, f"{slash_dn(facts.subject)} is a proxy and stands among CAs")
         if facts.path_length is not None and below > facts.path_length:
             raise VerificationError(16, f"{slash_dn(facts.subject)} may not have {below} CAs below it")
-        below += facts.subject != facts.issuer
+        below += not facts.self_issued
 
 
 def _check_everywhere(read: Sequence[Facts], proxies: int, rules: Rules, now: datetime) -> None:
@@ -195,7 +195,7 @@ def _check_everywhere(read: Sequence[Facts], proxies: int, rules: Rules, now: da
             raise VerificationError(14, f"unknown critical extension {next(iter(unknown)).dotted_string}")
         if objection := weak_key(facts, rules):
             raise VerificationError(15, objection)
-        root = place == len(read) - 1 and facts.subject == facts.issuer  # its own signature proves nothing
+        root = place == len(read) - 1 and facts.self_issued  # its own signature proves nothing
         if not root and (objection := weak_hash(facts, sha1=rules.sha1_proxies and place < proxies)):
             raise VerificationError(15, objection)
         if not facts.not_before <= now <= facts.not_after:
@@ -223,8 +223,7 @@ def weak_hash(facts: Facts, *, sha1: bool) -> str | None:
 def _check_namespaces(chain: Sequence[x509.Certificate], namespaces: Namespaces) -> None:
     """chain: end entity first. What a CA issued to itself is no name of others."""
     for certificate, issuer in zip(chain, chain[1:], strict=False):
-        subject = certificates.facts(certificate).subject
-        if subject != certificates.facts(issuer).subject:
+        if not certificates.facts(certificate).self_issued:
             objection = namespaces(issuer, _slash(certificate))
             if objection is not None:
                 raise VerificationError(21, objection)

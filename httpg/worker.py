@@ -13,13 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from cryptography import x509
 from OpenSSL import SSL
 
-from gsi.certificates import UNREADABLE
 from gsi.context import ServerContexts
 from gsi.errors import VerificationError
-from gsi.handshake import refusal
+from gsi.handshake import refusal, verified_chain
 from gsi.peer import Peer
 from httpg.accounts import Accounts
 from httpg.admission import Admission
@@ -187,7 +185,7 @@ class Worker:
             connection.handshake(time.monotonic() + self._limits.handshake_s)
             connection.idle = False
             reason = "certificate"
-            chain = _chain(connection)
+            chain = verified_chain(connection.tls)
             if not chain and not port.anonymous:  # nobody by accident, as after a resumed session (stack.md 3)
                 raise VerificationError(1, "no certificate")
             peer = port.contexts.trust.peer(chain) if chain else None
@@ -272,11 +270,3 @@ def within_descriptors(limits: Limits) -> Limits:
         return limits
     log.warning("only %d connections at a time: this process may have %d descriptors (ulimit -n)", possible, soft)
     return dataclasses.replace(limits, max_connections=possible)
-
-
-def _chain(connection: Connection) -> list[x509.Certificate] | None:
-    """What OpenSSL verified, leaf first; None for an anonymous client. Raises VerificationError."""
-    try:
-        return connection.tls.get_verified_chain(as_cryptography=True)
-    except UNREADABLE as error:  # OpenSSL is more patient
-        raise VerificationError(1, f"a certificate cannot be read: {error}") from error

@@ -12,12 +12,16 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["gsi", "asn1crypto"], enable_loader_override=False):
+with atheris.instrument_imports(include=["gsi", "guarded", "lb", "asn1crypto"], enable_loader_override=False):
     from gsi import certificates, fqan, namespaces, signingpolicy
     from gsi.errors import GsiError
+    from gsi.gacl import Gacl
+    from gsi.gridmap import GridMap, Identities
     from gsi.peer import ProxyKind
+    from gsi.peers import Names
     from gsi.voms import certificate as voms
     from gsi.voms import vomsdir
+    from lb.server.policy import PolicyError, PolicyFile
 
 
 def _text(parse: Callable[[str], object]) -> Callable[[bytes], object]:
@@ -45,6 +49,11 @@ PARSERS: dict[str, tuple[Callable[[bytes], object], tuple[type[Exception], ...]]
     "draft ProxyCertInfo": (lambda octets: certificates.parse_proxy_cert_info(octets, ProxyKind.DRAFT), (ValueError,)),
     "signing policy": (signingpolicy.parse, (ValueError,)),
     "namespaces": (namespaces.parse, (ValueError,)),
+    "grid-mapfile": (GridMap.parse, ()),
+    "identity mapping": (Identities.parse, ()),
+    "list of names": (Names.parse, ()),
+    "gACL": (Gacl.parse, ()),
+    "policy of LB": (_text(PolicyFile.parse), (PolicyError,)),
 }
 
 

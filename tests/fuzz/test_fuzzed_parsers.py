@@ -6,6 +6,7 @@
 import os
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,11 @@ SEEDS: dict[str, list[bytes]] = {
     "signing policy": [b"access_id_CA X509 '/CN=CA'\npos_rights globus CA:sign\n"
                        b"cond_subjects globus '\"/DC=org/*\"'\n"],
     "namespaces": [b'TO Issuer "/CN=CA" PERMIT Subject "/DC=org/.*"\n'],
+    "grid-mapfile": [b'"/CN=Jo \\"JD\\" Doe" jdoe,grid01\n/vo/Role=a/* .pool\n# x\n/CN=M\\xC3\\xBC a\n'],
+    "identity mapping": [b'"/CN=Jo Doe" "/CN=Jo"\n/CN=a /CN=b\n'],
+    "list of names": [b'"/CN=Jo Doe"\n/vo/*\n# x\n'],
+    "gACL": [(files("etc") / "glite_wms_wmproxy.gacl").read_bytes()],
+    "policy of LB": [(files("etc") / "glite-lb-authz.conf").read_bytes()],
 }
 
 

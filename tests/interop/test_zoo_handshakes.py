@@ -11,8 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from tlslite.api import X509, HandshakeSettings, TLSConnection, TLSRemoteAlert, X509CertChain, parsePEMKey
+from asn1crypto import x509 as der
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from tlslite.api import (
+    X509,
+    HandshakeSettings,
+    TLSAbruptCloseError,
+    TLSConnection,
+    TLSRemoteAlert,
+    X509CertChain,
+    parsePEMKey,
+)
 
 import chains
 import pki
@@ -98,12 +109,16 @@ def curl(site: Site, credential: Credential, folder: Path, *options: str) -> sub
         env={**os.environ, "OPENSSL_CONF": str(folder / "openssl.cnf")}, capture_output=True, text=True)
 
 
-def tlslite(site: Site, credential: Credential) -> bytes:
-    """Get / with a TLS client that looks at no certificate, its own or others'."""
+def octets(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.DER)
+
+
+def tlslite(site: Site, credential: Credential, *others: bytes) -> bytes:
+    """Get / with a TLS client that looks at no certificate, its own or others'; others: instead of the chain, DER."""
     chain = []
-    for certificate in (credential.certificate, *credential.chain):
+    for der_value in (octets(credential.certificate), *(others or map(octets, credential.chain))):
         chain.append(X509())
-        chain[-1].parseBinary(bytearray(certificate.public_bytes(serialization.Encoding.DER)))
+        chain[-1].parseBinary(bytearray(der_value))
     key = parsePEMKey(credential.key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption(),
     ).decode(), private=True)
@@ -155,6 +170,23 @@ def test_refused(strict: Site, tmp_path: Path, name: str, record_property: Recor
 
 def test_the_other_client_gets_in_with_what_is_good(strict: Site) -> None:
     assert pki.USER_DN.encode() in tlslite(strict, chains.forge(pki.user()))
+
+
+@pytest.mark.parametrize("make", [chains.forge, chains.legacy])
+def test_a_certificate_of_version_2_is_refused(strict: Site, make: Callable[[Credential], Credential]) -> None:
+    """OpenSSL reads it, the library behind the numbered checks does not: no reason to stumble."""
+    read, key = der.Certificate.load(octets(pki.user().certificate)), pki.authority().key
+    assert isinstance(key, rsa.RSAPrivateKey)
+    read["tbs_certificate"]["version"] = "v2"
+    signed = read["tbs_certificate"].dump(force=True)
+    read["signature_value"] = key.sign(signed, padding.PKCS1v15(), hashes.SHA256())
+    begin = len(strict.log.read_text())
+    try:
+        answer = tlslite(strict, make(pki.user()), read.dump(force=True))
+    except (TLSRemoteAlert, TLSAbruptCloseError, ConnectionError):
+        answer = b""
+    assert answer == b""
+    assert "Traceback" not in strict.refusal(begin)
 
 
 @pytest.mark.parametrize("name", zoo.LENIENT_ACCEPTED)

@@ -1,10 +1,13 @@
 """The rules of a site: defaults, the file, and what is wrong with a file."""
 
+import dataclasses
+import tomllib
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+import etc
 from gsi.errors import CredentialError
 from gsi.rules import CrlRule, Rules, SigningPolicyRule
 
@@ -59,3 +62,11 @@ def test_where_the_rules_are_found(tmp_path: Path) -> None:
     assert Rules.find({"GLITE_GSI_RULES": str(tmp_path / "mine")}).max_proxies == 1
     with pytest.raises(CredentialError, match="No such file"):
         Rules.find({"GLITE_GSI_RULES": str(tmp_path / "absent")})
+
+
+def test_the_example_has_every_rule_with_its_default() -> None:
+    example = Path(etc.__path__[0]) / "gsi.toml"
+    assert Rules.load(example) == Rules()
+    keys = set(tomllib.loads(example.read_text()))
+    fields = {field.name for field in dataclasses.fields(Rules)}
+    assert {key.removesuffix("_hours") for key in keys} == fields

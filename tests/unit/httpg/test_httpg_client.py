@@ -82,6 +82,28 @@ def test_a_server_of_an_unknown_ca_is_not_spoken_to(tmp_path: Path) -> None:
         http.get(process.url())
 
 
+def test_a_revoked_server_is_not_spoken_to(tmp_path: Path) -> None:
+    """While the session lives the CA revokes the server: the next connection fails, and no request is sent."""
+    authority = ca.new_authority(key=ca.ec_key())
+    host = ca.issue_host(authority, "localhost", key=ca.ec_key())
+    mine = ca.write_ca_directory(tmp_path / "mine", [authority])
+    with (running([Listener("127.0.0.1", 0, lambda: HttpProtocol(who))], host, pki.ca_dir()) as process,
+          session(pki.proxy(), mine) as http):
+        assert http.get(process.url()).text == pki.USER_DN
+        ca.write_ca_directory(mine, [authority], [host.certificate])
+        with session(pki.proxy(), mine) as another, pytest.raises(requests.exceptions.SSLError, match="revoked"):
+            another.get(process.url())
+
+
+def test_a_server_outside_the_namespace_of_its_ca_is_not_spoken_to(tmp_path: Path) -> None:
+    authority = ca.new_authority(namespace="/DC=org/DC=elsewhere/*", key=ca.ec_key())
+    host = ca.issue_host(authority, "localhost", key=ca.ec_key())
+    mine = ca.write_ca_directory(tmp_path / "mine", [authority])
+    with (running([Listener("127.0.0.1", 0, lambda: HttpProtocol(who))], host, pki.ca_dir()) as process,
+          session(pki.proxy(), mine) as http, pytest.raises(requests.exceptions.SSLError, match="check 21")):
+        http.get(process.url())
+
+
 def test_no_other_cas_creep_in(server: Running) -> None:
     """requests would add its bundle of public CAs to the context at the first connection."""
     with session(pki.proxy(), pki.ca_dir()) as http:

@@ -206,7 +206,7 @@ def test_another_name_is_told(site: Site) -> None:
 
 
 def test_a_ca_that_is_added_is_trusted(site: Site) -> None:
-    stranger = ca.issue_user(pki.stranger(), "/DC=org/DC=elsewhere/CN=Somebody")
+    stranger = ca.issue_user(pki.stranger(), "/DC=org/DC=example/CN=Somebody")
 
     def admitted() -> bool:
         try:
