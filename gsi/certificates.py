@@ -122,7 +122,7 @@ def facts(certificate: x509.Certificate) -> Facts:
     """Read a certificate. Raises ValueError when it cannot be read, or an extension is there twice."""
     found = extensions(certificate)
     information = _proxy_information(found)
-    subject, issuer = certificate.subject, certificate.issuer
+    subject, issuer = _names(certificate)
     constraints = _value(found, x509.BasicConstraints)
     key_type, key_bits = _key(certificate)
     return Facts(
@@ -169,6 +169,8 @@ def _parsed(structure: type[core.Sequence], octets: bytes) -> ProxyCertInfo:
         value["proxy_policy"]["policy"].native  # noqa: B018  (parsing is lazy: the rest has to be well-formed too)
     except (TypeError, OverflowError) as error:  # asn1crypto's words for some malformed values
         raise ValueError(str(error)) from error
+    if len(value.children) > len(value._fields) or len(value["proxy_policy"].children) > len(_ProxyPolicy._fields):
+        raise ValueError("unknown members")  # the parser passes over them, and they may restrict
     if path_length is not None and path_length < 0:
         raise ValueError("negative path length")
     return ProxyCertInfo(path_length, language)
@@ -231,6 +233,14 @@ def _kind(information: x509.Extension[x509.ExtensionType] | None, subject: x509.
     if last_value(subject) in (LEGACY_FULL, LEGACY_LIMITED) and is_issuer_plus_one_cn(subject, issuer):
         return ProxyKind.LEGACY
     return ProxyKind.NONE
+
+
+def _names(certificate: x509.Certificate) -> tuple[x509.Name, x509.Name]:
+    """Subject and issuer."""
+    try:
+        return certificate.subject, certificate.issuer
+    except TypeError as error:  # the library's word for some malformed components
+        raise ValueError(f"a name that cannot be read: {error}") from error
 
 
 def _value(found: x509.Extensions, kind: type[Value]) -> Value | None:

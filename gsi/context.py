@@ -53,6 +53,7 @@ class ServerContexts:
                 self._context = self._made(self._credential)
             except CredentialError as error:
                 log.error("the changes of the CA directory are not followed: %s", error)
+                self._context = self.trust.authorities().version, context  # and not tried again for each connection
             finally:
                 self._lock.release()
         return self._context[1]

@@ -75,9 +75,9 @@ def callback(authorities: Authorities, rules: Rules) -> Callback:
     def _decide(seen: _Handshake, certificate: crypto.X509, error: int, depth: int) -> bool:
         name = "a certificate that cannot be read"
         try:
-            read = certificate.to_cryptography()
-            name = slash_dn(read.subject)
-            admitted = _is_admitted(seen, certificates.facts(read), certificate, error, depth)
+            facts = certificates.facts(certificate.to_cryptography())
+            name = slash_dn(facts.subject)
+            admitted = _is_admitted(seen, facts, certificate, error, depth)
         except (ValueError, x509.InvalidVersion):
             admitted = False
         if not admitted and seen.refusal is None:

@@ -82,7 +82,8 @@ def fill(made: crypto.X509Store, authorities: Authorities) -> None:
 
 
 def _issuer(proxy: x509.Certificate, others: Sequence[x509.Certificate]) -> x509.Certificate:
-    named = [other for other in others if other.subject == proxy.issuer]
+    name = certificates.facts(proxy).issuer
+    named = [other for other in others if certificates.facts(other).subject == name]
     if not named:
         raise VerificationError(0, "the issuer of a proxy is not in the chain")
     for other in named:

@@ -1,5 +1,6 @@
 """The whole zoo through real handshakes: curl with each credential at a running server, TLS 1.2 and 1.3."""
 
+import dataclasses
 import logging
 import os
 import socket
@@ -31,6 +32,7 @@ import zoo
 from gsi.credential import Credential, key_to_pem
 from httpg.server import Listener
 from httpg.wsgi import HttpProtocol
+from testbed import ca
 from tlsserver import Running, running, wait_for
 
 pytestmark = pytest.mark.real
@@ -68,13 +70,13 @@ class Site:
 
 
 @contextmanager
-def site(folder: Path) -> Iterator[Site]:
+def site(folder: Path, ca_dir: Path | None = None) -> Iterator[Site]:
     log = folder / "log"
     logger, handler = logging.getLogger("httpg.worker"), logging.FileHandler(log)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
-        with running([Listener("127.0.0.1", 0, lambda: HttpProtocol(who))], pki.host(), zoo.ca_dir(),
+        with running([Listener("127.0.0.1", 0, lambda: HttpProtocol(who))], pki.host(), ca_dir or zoo.ca_dir(),
                      workers=1) as server:
             yield Site(server, log)
     finally:
@@ -200,3 +202,25 @@ def test_accepted_by_lenient_rules(lenient: Site, tmp_path: Path, name: str, rec
 def test_refused_by_lenient_rules(lenient: Site, tmp_path: Path, name: str, record_property: Record) -> None:
     told = refuse(lenient, name, zoo.LENIENT_REFUSED[name], tmp_path)
     record_property("zoo", f"refused by lenient rules   {name}: {told}")
+
+
+def test_a_running_server_follows_the_ca_directory(tmp_path: Path) -> None:
+    """No restart: a user is revoked, then the namespace of the CA narrowed, then the CA removed."""
+    authority = ca.new_authority(key=ca.ec_key())
+    folder = ca.write_ca_directory(tmp_path / "certificates", [authority])
+    one, two = (ca.issue_user(authority, dn, key=ca.ec_key()) for dn in (pki.USER_DN, pki.OTHER_DN))
+    with site(tmp_path, folder) as found:
+
+        def is_let_in(user: Credential) -> bool:
+            return curl(found, chains.legacy(user), tmp_path).returncode == 0
+
+        assert is_let_in(one) and is_let_in(two)
+        ca.write_ca_directory(folder, [authority], [one.certificate])
+        wait_for(lambda: not is_let_in(one))
+        assert is_let_in(two) and "revoked" in found.log.read_text()
+        ca.write_signing_policy(folder, dataclasses.replace(authority, namespace="/DC=org/DC=elsewhere/*"))
+        wait_for(lambda: not is_let_in(two))
+        assert "(check 21)" in found.log.read_text()
+        for file in folder.iterdir():
+            file.unlink()
+        wait_for(lambda: not is_let_in(two) and "unknown CA" in found.log.read_text())
