@@ -14,6 +14,7 @@ from math import inf
 
 from OpenSSL import SSL
 
+from httpg import gsiflag
 from httpg.accounts import Accounts
 from httpg.limits import Limits
 
@@ -33,13 +34,14 @@ class Connection:
     `idle_since`.
     """
 
-    __slots__ = ("_lock", "_socket", "_stopping", "accounts", "deadline", "expired", "idle", "idle_since", "limits",
-                 "peer_address", "received", "sent", "tls")
+    __slots__ = ("_begun", "_lock", "_socket", "_stopping", "accounts", "deadline", "expired", "idle", "idle_since",
+                 "limits", "peer_address", "received", "sent", "tls")
 
     def __init__(self, sock: socket.socket, context: SSL.Context, peer_address: tuple[str, int],
                  stopping: Callable[[], bool], limits: Limits, accounts: Accounts) -> None:
         self._socket = sock
         self._stopping = stopping
+        self._begun = False
         self._lock = threading.Lock()
         self.tls = SSL.Connection(context, sock)
         self.tls.set_accept_state()
@@ -96,13 +98,10 @@ class Connection:
             if self._stopping() and not self._input_waits():  # what was sent before the end is still served
                 return b""
         try:
-            while True:
-                try:
-                    octets: bytes = self.tls.recv(size)
-                except SSL.WantReadError:
-                    continue  # a signal came in between
-                self.received += len(octets)
-                return octets
+            octets = self._recv_some(size)
+            if not self._begun and self._is_gsi_flag(octets):
+                octets = self._recv_some(size)
+            return octets
         except SSL.ZeroReturnError as error:
             if self.expired:
                 raise self._lost(error) from error
@@ -114,6 +113,28 @@ class Connection:
         finally:
             self.deadline = inf
             self.idle = False
+
+    def _recv_some(self, size: int) -> bytes:
+        while True:
+            try:
+                octets: bytes = self.tls.recv(size)
+            except SSL.WantReadError:
+                continue  # a signal came in between
+            self.received += len(octets)
+            return octets
+
+    def _is_gsi_flag(self, octets: bytes) -> bool:
+        """Look at the first record of the connection, and do what a GSI client wants before its first message."""
+        self._begun = True
+        deadline = self.deadline
+
+        def send(request: bytes) -> None:
+            self.sendall(request)
+            self.deadline = deadline
+
+        if octets == gsiflag.DELEGATION:
+            gsiflag.take_delegation(send, lambda: self._recv_some(RECORD))
+        return octets in (gsiflag.NOTHING, gsiflag.DELEGATION)
 
     def recv_exactly(self, size: int, deadline: float) -> bytes:
         """Return exactly `size` bytes. Raises ConnectionError when the other end closes before, TimeoutError."""

@@ -150,6 +150,26 @@ def output_options(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print a JSON document instead of text.")(command)
 
 
+def _log_to(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
+    if path is None:
+        return
+    try:
+        handler = logging.FileHandler(path, encoding="utf-8")
+    except OSError as error:
+        raise UiError("File", f"cannot write {path}: {error.strerror}") from None
+    handler.setFormatter(logging.Formatter(
+        "%(asctime)s -I- PID: %(process)d (%(levelname)s) - %(message)s", "%d %b %Y, %H:%M:%S"))
+    logging.getLogger().addHandler(handler)
+    logging.getLogger().setLevel(logging.DEBUG)
+
+
+#: Lines of the form of wms.md 6.1, whatever --debug says on the terminal.
+logfile_option = click.option(
+    "--logfile", type=click.Path(path_type=Path), callback=_log_to, expose_value=False,
+    help="Append what happens to this file.",
+)
+
+
 def _debug(_context: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if value:
         logging.basicConfig(level=logging.DEBUG, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")

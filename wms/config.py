@@ -86,6 +86,7 @@ class WmProxy:
     max_input_sandbox_files: int = 10
     max_output_sandbox_files: int = 10
     min_perusal_time_interval_s: int = 1000
+    proxy_cache_period_s: float = 600.0  # how often expired delegated proxies are cleared away
     wms_requirements: str = WMS_REQUIREMENTS  # ANDed to every job's Requirements
     lb_tries: int = 3
     lb_pause_s: float = 5.0  # between two tries at the same LB server

@@ -41,7 +41,7 @@ def wmproxy_application(settings: Settings) -> WSGIApplication:
 def _soap(settings: Settings, kit: Kit) -> WSGIApplication:
     policy = WmProxyPolicy(settings)
     main, first, second = load(MAIN), load(DELEGATION_1), load(DELEGATION_2)
-    delegations = Delegations(kit.delegations)
+    delegations = Delegations(kit.delegations, kit.job_proxies)
     handler = service.WmProxyService(main, kit)
     address = settings.endpoint
     return combine(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import partial
 from pathlib import Path
 
 import click
@@ -18,6 +19,7 @@ from wms.jobdirectory import sweep
 from wms.sandbox import upload
 
 from .app import SERVICE_PATH, wmproxy_application
+from .tending import tend
 
 log = logging.getLogger(__name__)
 
@@ -71,9 +73,10 @@ def make_server(
         return Credential.load_pair(common.host_certificate, common.host_key)
 
     listener = Listener(wmproxy.listen_address, wmproxy.port, lambda: HttpProtocol(wmproxy_application(settings)))
+    background = [("delegations", partial(tend, settings))]
     status = None if status_port is None else Status(*status_port, NAME, lambda: _check_directories(settings))
     return Server([listener], credential(), common.ca_directory, workers=wmproxy.workers, limits=limits,
-                  reload=credential, status=status)
+                  background=background, reload=credential, status=status)
 
 
 def _check_directories(settings: Settings) -> None:

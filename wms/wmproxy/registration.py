@@ -11,6 +11,7 @@ import logging
 import random
 from dataclasses import dataclass
 
+from gsi.delegation import Delegated
 from gsi.gacl import Gacl
 from gsi.peer import Peer
 from lb.model import jobid as jobids
@@ -21,7 +22,7 @@ from wms.jobdirectory import JobDirectory
 
 from .errors import Code, OperationError, from_jdl
 from .kit import Kit
-from .proxies import Delegated, delegated
+from .proxies import delegated
 from .uris import directory_uri
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ def checked(kit: Kit, peer: Peer, text: str, delegation_id: str | None) -> Reque
     if len(text) > MAX_CHARACTERS:
         message = f"the description of a single job may have {MAX_CHARACTERS} characters, not {len(text)}"
         raise OperationError(Code.JDL_PARSING, message)
-    proxy = delegated(kit.delegations, peer, delegation_id, kit.settings.common.ca_directory)
+    proxy = delegated(kit.delegations, peer, delegation_id, kit.trust)
     try:
         jdl = parse(text)
         check(jdl)
@@ -124,6 +125,7 @@ def _write(kit: Kit, request: Request, directory: JobDirectory, seqcode: str) ->
     directory.write(directory.jdl_original, request.text)
     jdl = _registered(kit, request.jdl, directory)
     jdl.set("LB_sequence_code", seqcode)
+    kit.job_proxies.follow(directory, request.delegated)
     directory.write(directory.jdl_to_start, jdl.text())
 
 

@@ -74,7 +74,7 @@ class WmProxyService:
     def __init__(self, contract: Contract, kit: Kit) -> None:
         self.types = contract.types
         self.kit = kit
-        self.delegations = Delegations(kit.delegations)
+        self.delegations = Delegations(kit.delegations, kit.job_proxies)
 
     def _job(self, jobid: str | None) -> JobDirectory:
         """The directory of a job that is there.

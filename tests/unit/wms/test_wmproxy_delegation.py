@@ -25,7 +25,7 @@ from wms.wmproxy.delegation import DELEGATION_1, DELEGATION_2, Delegation1, Dele
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> DelegationStore:
-    return DelegationStore(tmp_path_factory.mktemp("wms") / "proxycache", pki.ca_dir())
+    return DelegationStore(tmp_path_factory.mktemp("wms") / "proxycache", pki.trust())
 
 
 @pytest.fixture(scope="module")
