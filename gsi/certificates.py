@@ -40,6 +40,9 @@ UNDERSTOOD = frozenset({
 
 _ALTERNATIVE_NAMES = (ExtensionOID.SUBJECT_ALTERNATIVE_NAME, ExtensionOID.ISSUER_ALTERNATIVE_NAME)
 
+#: What cryptography raises for octets that are no certificate or list: a version that does not exist has its own word.
+UNREADABLE = (ValueError, x509.InvalidVersion)
+
 #: Certificates whose reading is remembered: CAs and users come again and again.
 _KNOWN = 1024
 

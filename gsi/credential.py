@@ -14,6 +14,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from gsi.certificates import UNREADABLE
 from gsi.errors import CredentialError, PassphraseNeeded, VerificationError
 from gsi.names import slash_dn
 from gsi.verify import leading_proxies
@@ -118,7 +119,7 @@ class Credential:
         write_secret(path, self.to_pem())
 
     def _checked(self, origin: Path) -> Self:
-        if self.certificate.public_key() != self.key.public_key():
+        if not belongs(self.key, self.certificate):
             raise CredentialError(f"{origin}: the private key does not belong to the certificate")
         return self
 
@@ -130,6 +131,14 @@ def ca_directory(env: Mapping[str, str] | None = None) -> Path:
         return Path(named)
     private = Path(env.get("HOME", "~")).expanduser() / ".globus" / "certificates"
     return private if private.is_dir() else _SYSTEM_CA_DIRECTORY
+
+
+def belongs(key: PrivateKey, certificate: x509.Certificate) -> bool:
+    """Whether the key is that of the certificate; not so when the certificate's key is of an unknown kind."""
+    try:
+        return certificate.public_key() == key.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return False
 
 
 def pem(certificate: x509.Certificate) -> bytes:
@@ -152,7 +161,7 @@ def read_certificates(octets: bytes) -> list[x509.Certificate]:
     """The certificates of a PEM text, in order; other blocks are passed over. Raises CredentialError."""
     try:
         return x509.load_pem_x509_certificates(octets)
-    except (ValueError, x509.InvalidVersion) as error:
+    except UNREADABLE as error:
         raise CredentialError(f"not a PEM certificate: {error}") from error
 
 

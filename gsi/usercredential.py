@@ -13,6 +13,7 @@ from typing import Self
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import pkcs12
 
+from gsi.certificates import UNREADABLE
 from gsi.credential import Credential, PrivateKey, read_secret
 from gsi.errors import CredentialError, PassphraseNeeded
 
@@ -68,10 +69,10 @@ class UserFiles:
         octets = read_secret(self.key)
         try:
             found = _unpack(octets, None)
-        except ValueError:  # nearly always: cryptography does not tell an encrypted file from a broken one
+        except UNREADABLE:  # nearly always: cryptography does not tell an encrypted file from a broken one
             try:
                 found = _unpack(octets, ask(self.key))
-            except ValueError as error:
+            except UNREADABLE as error:
                 raise CredentialError(f"{self.key}: wrong pass phrase, or no PKCS#12 file") from error
         key, certificate, others = found
         if not isinstance(key, PrivateKey) or certificate is None:

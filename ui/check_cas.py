@@ -13,7 +13,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 
 from gsi import namespaces, signingpolicy
 from gsi.cadirectory import old_subject_hash, subject_hash
-from gsi.certificates import facts
+from gsi.certificates import UNREADABLE, facts
 from gsi.credential import read_certificates
 from gsi.errors import CredentialError
 from gsi.names import slash_dn
@@ -126,7 +126,7 @@ def _certificate(directory: _Directory, name: str, match: re.Match[str] | None) 
     except OSError as error:
         yield report.fail(name, f"cannot be read: {error.strerror}", "let the services read it")
         return
-    except (CredentialError, ValueError):
+    except (CredentialError, *UNREADABLE):
         yield report.fail(name, "holds no certificate that can be read", "install the CA again, or remove the file")
         return
     for certificate, each in zip(certificates, told, strict=True):
@@ -194,7 +194,7 @@ def _one_list(directory: _Directory, name: str, authority: x509.Certificate) -> 
     except OSError as error:
         yield report.fail(name, f"cannot be read ({error.strerror}), so everybody of {dn} is refused", _FETCH)
         return
-    except ValueError:
+    except UNREADABLE:
         yield report.fail(name, f"is no revocation list, so everybody of {dn} is refused", _FETCH)
         return
     directory.lists.append(crl)

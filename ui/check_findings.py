@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ui.frame import visible
+
 #: Columns of the table when standard output is no terminal, so that pipes get whole sentences.
 _PLAIN_WIDTH = 160
 
@@ -75,7 +77,7 @@ def print_table(findings: Iterable[Finding]) -> None:
         table.add_column(column, overflow="fold")
     for each in findings:
         table.add_row(Text(each.state.name, style=_STYLE[each.state]),
-                      *map(Text, (each.area, each.subject, each.text, each.remedy)))
+                      *(Text(visible(cell)) for cell in (each.area, each.subject, each.text, each.remedy)))
     console = Console()
     if not console.is_terminal:
         console = Console(width=_PLAIN_WIDTH)

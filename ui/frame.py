@@ -78,6 +78,13 @@ def describe(fault: Fault) -> str:
     return "\n".join("  " * depth + str(level) for depth, level in enumerate(fault.chain()))
 
 
+def visible(text: str) -> str:
+    """The text with control characters as escapes: what servers and files say must not steer the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def stripe(title: str, width: int) -> str:
     """A line of `=` with the title in its middle."""
     return f" {title} ".center(width, "=")
@@ -129,6 +136,12 @@ def common_options(command: F) -> F:
     """--debug, --noint and --version, which every command has."""
     debug = click.option("--debug", is_flag=True, callback=_debug, expose_value=False, help="Say what happens.")
     return click.version_option(package_name="glite-py", prog_name="glite-py")(debug(command))
+
+
+def one_dash_options(command: F) -> F:
+    """-debug and -version, as Globus' and VOMS' tools spell them."""
+    command = click.option("-debug", is_flag=True, hidden=True, expose_value=False, callback=_debug)(command)
+    return click.version_option(None, "-version", package_name="glite-py", prog_name="glite-py", hidden=True)(command)
 
 
 def output_options(command: F) -> F:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from gsi.credential import Credential, ca_directory
-from ui.frame import EXIT_FAILED, UiError, common_options, output_options, print_json, run
+from ui.frame import EXIT_FAILED, UiError, common_options, output_options, print_json, run, visible
 from ui.ping_steps import FAIL, OK, Result, Step
 from ui.ping_trace import Caller, target, trace
 
@@ -88,21 +88,21 @@ def _silent(_step: Step) -> None:
 def _show(step: Step) -> None:
     console = Console(highlight=False, soft_wrap=True)
     state = Text(f"{step.state:<5}", style=_STYLE.get(step.state, "yellow"))
-    console.print(state + Text(f"{step.name:<13} {step.text}"))
+    console.print(state + Text(visible(f"{step.name:<13} {step.text}")))
     for line in step.details:
-        console.print(Text(f"{'':<19} {line}"))
+        console.print(Text(visible(f"{'':<18} {line}")))
 
 
 def _conclude(result: Result) -> None:
     """The line that stands for the whole."""
     host, port = target(result.url)
     if result.reason is not None:
-        click.echo(f"{host}:{port} FAILED: {result.reason}\nWhat to do: {result.remedy}", err=True)
+        click.echo(f"{host}:{port} FAILED: {visible(result.reason)}\nWhat to do: {result.remedy}", err=True)
         return
     told = result.told
     who = f"sees {told['identity']}" if told else "accepted the connection"
     service = f" {told['service']['name']}" if told else ""
-    click.echo(f"{host}:{port}{service} {who}, time={result.rtt_ms} ms")
+    click.echo(visible(f"{host}:{port}{service} {who}, time={result.rtt_ms} ms"))
 
 
 def _statistics(results: list[Result]) -> str:

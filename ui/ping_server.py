@@ -1,5 +1,6 @@
 """glite-ping: what the server shows, and what it says of the caller."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -90,16 +91,39 @@ def _tell_list(authority: x509.Certificate, trust: Trust, step: TellStep) -> Non
     step("server CRL", OK, f"the list of {name} is {span(now - newest.last_update_utc)} old{until}; not revoked")
 
 
+def read_answer(body: bytes) -> dict[str, Any] | None:
+    """What the server said (soap.whoami); None for anything else, whoever wrote it."""
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return told if isinstance(told, dict) and _is_answer(told) else None
+
+
+def _is_answer(told: Mapping[str, Any]) -> bool:
+    service, ports = told.get("service"), told.get("ports")
+    return (
+        isinstance(told.get("identity"), str) and isinstance(service, dict) and isinstance(ports, list)
+        and all(isinstance(service.get(name), str) for name in ("name", "version"))
+        and all(isinstance(told.get(name, []), list) for name in ("fqans", "disbelieved"))
+        and all(isinstance(port, dict) and all(_is_table(port.get(name, {})) for name in ("operations", "reasons"))
+                for port in ports)
+    )
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
+
+
 def describe(told: Mapping[str, Any], step: TellStep) -> None:
     """Tell what the server said of the caller (soap.whoami)."""
-    service = told.get("service") or {}
-    step("service", OK, f"{service.get('name', '?')} {service.get('version', '?')}")
+    step("service", OK, f"{told['service']['name']} {told['service']['version']}")
     kind = f"{'limited ' if told.get('limited') else ''}{told.get('proxy_kind', '?')}"
-    attributes = [f"attribute {fqan}" for fqan in told.get("fqans") or ()] or ["no VO attributes"]
-    attributes += [f"not believed: {reason}" for reason in told.get("disbelieved") or ()]
+    attributes = [f"attribute {fqan}" for fqan in told.get("fqans", ())] or ["no VO attributes"]
+    attributes += [f"not believed: {reason}" for reason in told.get("disbelieved", ())]
     step("peer", OK, f"the server sees {told['identity']} ({kind}), until {told.get('not_after', '?')}", *attributes)
-    for port in told.get("ports") or ():
-        lines = _by_answer(port.get("operations") or {}, port.get("reasons") or {})
+    for port in told["ports"]:
+        lines = _by_answer(port.get("operations", {}), port.get("reasons", {}))
         step("operations", OK, str(port.get("port", "?")), *lines)
 
 

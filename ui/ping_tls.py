@@ -19,6 +19,7 @@ import h11
 from cryptography import x509
 from OpenSSL import SSL
 
+from gsi.certificates import UNREADABLE
 from gsi.credential import Credential
 
 #: Largest answer that is read, bytes.
@@ -83,8 +84,11 @@ class Probe:
             raise _refused(error, "the handshake failed") from error
 
     def server_chain(self) -> list[x509.Certificate]:
-        """What the server showed, its own certificate first; verified by nobody yet."""
-        return list(self.tls.get_peer_cert_chain(as_cryptography=True) or ())
+        """What the server showed, its own certificate first; verified by nobody yet. Raises TlsRefused: unreadable."""
+        try:
+            return list(self.tls.get_peer_cert_chain(as_cryptography=True) or ())
+        except UNREADABLE as error:
+            raise TlsRefused(f"a certificate of the server cannot be read: {error}") from error
 
     def get(self, path: str) -> Answer:
         """Send one GET and read the answer. Raises TlsRefused, OSError, h11.RemoteProtocolError (not HTTP)."""

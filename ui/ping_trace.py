@@ -4,7 +4,6 @@ A server that refuses a certificate says so with a TLS alert at best, never why.
 here first, by the same numbered checks that services make; when the server refuses, that is the reason.
 """
 
-import json
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ from gsi.errors import CredentialError, GsiError
 from gsi.names import slash_dn
 from gsi.trust import Trust
 from soap.whoami import PATH
-from ui.ping_server import check_server, describe
+from ui.ping_server import check_server, describe, read_answer
 from ui.ping_steps import FAIL, OK, WARN, Failure, Result, Step
 from ui.ping_tls import Answer, Probe, TlsRefused
 from ui.remedies import Advice, advice
@@ -115,7 +114,7 @@ class _Trace:
         address = self._resolve(host, port)
         with self._connect(host, address) as probe:
             self._shake_hands(probe, credential, host, address)
-            check_server(probe.server_chain(), host, trust, self._step)
+            check_server(self._server_chain(probe), host, trust, self._step)
             started = time.perf_counter()
             answer = self._ask(probe, credential, host, address)
             result.rtt_ms = round((time.perf_counter() - started) * 1000, 2)
@@ -127,7 +126,9 @@ class _Trace:
         try:
             return Trust(self._caller.ca_dir)
         except CredentialError as error:
-            self._fail("CA directory", str(error), "install the CA certificates of your grid, or set X509_CERT_DIR")
+            missing = not self._caller.ca_dir.is_dir()
+            self._fail("CA directory", str(error), "install the CA certificates of your grid, or set X509_CERT_DIR"
+                       if missing else "mend the file that is named, or set GLITE_GSI_RULES to another one")
 
     def _credential(self, trust: Trust) -> Credential | None:
         if self._caller.load is None:
@@ -193,6 +194,12 @@ class _Trace:
         tls = probe.tls
         self._step("TLS", OK, f"{tls.get_protocol_version_name()}, {tls.get_cipher_name()}, in {_ms(started)}")
 
+    def _server_chain(self, probe: Probe) -> Sequence[x509.Certificate]:
+        try:
+            return probe.server_chain()
+        except TlsRefused as error:
+            self._fail("server chain", str(error), "tell the administrators of the service")
+
     def _ask(self, probe: Probe, credential: Credential | None, host: str, address: tuple[str, int]) -> Answer:
         """A TLS 1.3 server looks at our certificate after our handshake is done: this is where it refuses."""
         try:
@@ -240,11 +247,8 @@ class _Trace:
         if answer.status == 403 and self._caller.load is None:
             self._step("peer", WARN, "the server admits anonymous clients here, and tells them nothing")
             return None
-        try:
-            told = json.loads(answer.body) if answer.status == 200 and "json" in answer.content_type else None
-        except ValueError:
-            told = None
-        if not isinstance(told, dict) or "identity" not in told:
+        told = read_answer(answer.body) if answer.status == 200 and "json" in answer.content_type else None
+        if told is None:
             self._step("peer", WARN, f"the server accepted you; it does not tell as whom (HTTP {answer.status})")
             return None
         describe(told, self._step)

@@ -18,13 +18,14 @@ from cryptography import x509
 
 from gsi import voms
 from gsi.claims import Claims, ProxyRights, claims
-from gsi.credential import ca_directory, read_certificates, read_key
+from gsi.credential import belongs, ca_directory, read_certificates, read_key
 from gsi.errors import AttributeCertificateError, CredentialError, GsiError
+from gsi.fqan import Fqan
 from gsi.names import rfc2253, slash_dn, slash_dn_of_der
 from gsi.peer import Peer, ProxyKind
 from gsi.trust import Trust
 from gsi.voms import Finding
-from ui.frame import EXIT_FAILED, UiError, common_options, output_options, print_json, run, warn
+from ui.frame import EXIT_FAILED, UiError, common_options, one_dash_options, output_options, print_json, run, warn
 from ui.proxyfile import HoursMinutes, clock_text, duration, proxy_path
 from ui.remedies import Advice, advice
 
@@ -154,14 +155,14 @@ def _claimed(file: ProxyFile, objection: str) -> Iterator[Vo]:
             yield Vo.of(Finding(claim), objection)
 
 
-def _single(name: str, help_text: str) -> Callable[[Any], Any]:
+def _single(name: str, help_text: str, *more: str) -> Callable[[Any], Any]:
     """An option that asks for one value; they are printed in the order of the command line."""
 
     def note(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
         if value:
             context.ensure_object(list).append(name)
 
-    return click.option(f"-{name}", f"--{name}", is_flag=True, expose_value=False, callback=note, help=help_text)
+    return click.option(*more, f"-{name}", f"--{name}", is_flag=True, expose_value=False, callback=note, help=help_text)
 
 
 @click.command(epilog=EPILOG, context_settings={"help_option_names": ["-help", "--help", "-usage"]})
@@ -169,8 +170,8 @@ def _single(name: str, help_text: str) -> Callable[[Any], Any]:
               help="The proxy; else $X509_USER_PROXY, /tmp/x509up_u<uid>.")
 @click.option("-certdir", "--certdir", "ca_dir", type=click.Path(path_type=Path), metavar="DIR",
               help="Directory of trusted CAs to verify with.")
-@_single("subject", "Name of the proxy.")
-@_single("issuer", "Name of its signer.")
+@_single("subject", "Name of the proxy.", "-s")
+@_single("issuer", "Name of its signer.", "-i")
 @_single("identity", "Name of the person or host behind it.")
 @_single("type", "Kind of proxy.")
 @_single("timeleft", "Seconds until it expires, 0 if it has.")
@@ -183,6 +184,7 @@ def _single(name: str, help_text: str) -> Callable[[Any], Any]:
 @_single("actimeleft", "Seconds until the attributes expire, one a line.")
 @_single("uri", "host:port of the VOMS servers, one a line.")
 @click.option("-all", "--all", is_flag=True, expose_value=False, help="Everything, as without options.")
+@click.option("-dont-verify-ac", "--dont-verify-ac", "unheeded", is_flag=True, hidden=True, expose_value=False)
 @click.option("-rfc2253", "--rfc2253", "as_rfc2253", is_flag=True, help="Names as CN=...,DC=... (RFC 2253).")
 @click.option("-exists", "--exists", "-e", is_flag=True, help="Only answer by exit code: is there a valid proxy?")
 @click.option("-valid", "--valid", "-v", type=HoursMinutes(), help="With -exists: for at least this time.")
@@ -191,6 +193,7 @@ def _single(name: str, help_text: str) -> Callable[[Any], Any]:
 @click.option("-acexists", "--acexists", metavar="VO", help="Only answer by exit code: are there attributes of VO?")
 @output_options
 @common_options
+@one_dash_options
 @click.pass_context
 def command(
     context: click.Context, file: Path | None, ca_dir: Path | None, as_rfc2253: bool, exists: bool,
@@ -258,11 +261,16 @@ _VALUES: Mapping[str, Callable[[ProxyFile, Verdict], Iterable[str]]] = {
     "path": lambda proxy, _: [str(proxy.path)],
     "pathlen": lambda proxy, _: [_path_length(proxy)],
     "vo": lambda _, verdict: [vo.vo for vo in verdict.vos],
-    "fqan": lambda _, verdict: [fqan for vo in verdict.vos for fqan in vo.fqans],
+    "fqan": lambda _, verdict: [_long(fqan) for vo in verdict.vos for fqan in vo.fqans],
     "acissuer": lambda _, verdict: [vo.issuer for vo in verdict.vos],
     "actimeleft": lambda _, verdict: [_seconds(vo.not_after) for vo in verdict.vos],
     "uri": lambda _, verdict: [vo.server for vo in verdict.vos],
 }
+
+
+def _long(fqan: str) -> str:
+    """The form of the originals, with Role=NULL and Capability=NULL."""
+    return Fqan.parse(fqan).full
 
 
 def _path_length(proxy: ProxyFile) -> str:
@@ -293,7 +301,7 @@ def _vo_lines(vo: Vo) -> list[tuple[str, str | None]]:
     left = timedelta(0) if vo.not_after is None else vo.not_after - datetime.now(UTC)
     return [
         (f"=== VO {vo.vo} extension information ===", None), ("VO", vo.vo), ("issuer", vo.issuer),
-        *(("attribute", fqan) for fqan in vo.fqans), ("timeleft", clock_text(left)), ("uri", vo.server),
+        *(("attribute", _long(fqan)) for fqan in vo.fqans), ("timeleft", clock_text(left)), ("uri", vo.server),
         ("believed", "yes, verified" if vo.objection is None else f"no: {vo.objection}"),
     ]
 
@@ -339,7 +347,7 @@ def _key_state(octets: bytes, certificate: x509.Certificate) -> str:
         key = read_key(octets)
     except CredentialError as error:
         return str(error)
-    return _BELONGS if key.public_key() == certificate.public_key() else "does NOT belong to the certificate"
+    return _BELONGS if belongs(key, certificate) else "does NOT belong to the certificate"
 
 
 def main() -> None:

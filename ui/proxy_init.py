@@ -17,11 +17,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from gsi.claims import claims, key_text
 from gsi.credential import Credential, PrivateKey, ca_directory
+from gsi.errors import VerificationError
 from gsi.proxy import DEFAULT_KEY_BITS, DEFAULT_LIFETIME, create_proxy, new_key
 from gsi.trust import Trust
 from gsi.usercredential import UserFiles
-from ui.frame import UiError, common_options, output_options, print_json, run, warn
+from ui.frame import UiError, common_options, one_dash_options, output_options, print_json, run, warn
 from ui.proxyfile import HoursMinutes, duration, proxy_path
+from ui.remedies import advice
 
 #: Shorter RSA keys are refused by services (gsi.rules).
 RSA_BITS = (2048, 3072, 4096)
@@ -112,6 +114,7 @@ def _proxyver(_context: click.Context, _parameter: click.Parameter, value: int |
 @click.option("-voms", "--voms", hidden=True, expose_value=False, callback=_refused)
 @output_options
 @common_options
+@one_dash_options
 def command(
     certificate: Path | None, key: Path | None, ca_dir: Path | None, out: Path | None, valid: timedelta | None,
     hours: int | None, bits: int | None, key_type: str, limited: bool, path_length: int | None, from_proxy: bool,
@@ -126,7 +129,7 @@ def command(
     proxy = create_proxy(issuer, wish.lifetime, limited=limited, path_length=path_length, key=new)
     trust = ca_dir or ca_directory(os.environ)
     if verify:
-        Trust(trust).verify((proxy.certificate, *proxy.chain))
+        _verify(proxy, trust)
     path = out or proxy_path(os.environ)
     proxy.save(path)
     _warn_if_short(proxy, wish.lifetime)
@@ -135,6 +138,15 @@ def command(
     elif not quiet:
         _tell(proxy, path, trust if verify else None)
     return 0
+
+
+def _verify(proxy: Credential, ca_dir: Path) -> None:
+    chain = (proxy.certificate, *proxy.chain)
+    try:
+        Trust(ca_dir).verify(chain)
+    except VerificationError as error:
+        told = advice(error, chain)
+        raise UiError("Services would refuse this proxy", f"{told.reason}\n{told.remedy}") from None
 
 
 def _issuer(certificate: Path | None, key: Path | None, from_proxy: bool, pwstdin: bool) -> Credential:

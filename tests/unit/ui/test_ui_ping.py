@@ -240,6 +240,14 @@ def test_a_port_without_tls(octets: bytes) -> None:
     assert "one of a grid service" in str(result.remedy)
 
 
+def test_a_port_that_never_answers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        caller = Caller(pki.proxy, zoo.ca_dir())
+        result = trace(f"https://127.0.0.1:{listener.getsockname()[1]}", caller, 0.2, lambda step: None)
+    assert states(result)["TCP"] == "ok" and states(result)["TLS"] == "FAIL"
+    assert result.reason == "no answer in time"
+
+
 def test_a_service_that_does_not_tell(tmp_path: Path) -> None:
     def silent(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         start_response("404 Not Found", [("Content-Length", "0")])
@@ -250,6 +258,39 @@ def test_a_service_that_does_not_tell(tmp_path: Path) -> None:
         result = ping(other.url(), pki.proxy(), pki.ca_dir())
     assert result.reason is None and result.told is None
     assert states(result)["peer"] == "warn"
+
+
+@contextmanager
+def telling(body: bytes) -> Iterator[Running]:
+    """A server with a good certificate that answers these bytes."""
+    def answer(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+        return [body]
+
+    with running([Listener("127.0.0.1", 0, lambda: HttpProtocol(answer))], pki.host(), pki.ca_dir(), workers=1) as it:
+        yield it
+
+
+@pytest.mark.parametrize("body", [
+    b"", b"[]", b"{", b'{"identity": 1}', b'{"identity": "x", "service": "y", "ports": []}', b"\xff" * 9, b"[" * 100000,
+    b'{"identity": "x", "service": {"name": "n", "version": "v"}, "ports": [1]}',
+    b'{"identity": "x", "service": {"name": "n", "version": "v"}, "ports": [{"operations": {"a": {}}}]}',
+    b'{"identity": "x", "service": {"name": "n", "version": "v"}, "ports": [], "fqans": 3}',
+])
+def test_any_other_answer_is_taken_for_none(body: bytes) -> None:
+    with telling(body) as other:
+        result = ping(other.url(), pki.proxy(), pki.ca_dir())
+    assert result.reason is None and result.told is None and states(result)["peer"] == "warn"
+
+
+def test_what_a_server_says_does_not_steer_the_terminal() -> None:
+    evil = {"identity": "\x1b[2Jx", "service": {"name": "n\x1b]0;owned\x07", "version": "1"},
+            "ports": [{"port": "p\n\x1b[1m", "operations": {"o\x1b": "yes"}}]}
+    with telling(json.dumps(evil).encode()) as other:
+        for options in ((), ("--trace",)):
+            done = program(*options, "--proxy", pki.proxy_file(), other.url())
+            assert done.returncode == 0 and "\\x1b[2Jx" in done.stdout
+            assert "\x1b" not in done.stdout and "\x07" not in done.stdout
 
 
 # ---- the command ----------------------------------------------------------------------------------------------------
@@ -302,6 +343,13 @@ def test_wrong_usage(options: list[str], code: int, words: str) -> None:
     done = program(*options)
     assert done.returncode == code
     assert words in done.stderr and "Traceback" not in done.stderr
+
+
+def test_rules_that_cannot_be_read_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gsi.toml").write_text("crls = 1")
+    monkeypatch.setenv("GLITE_GSI_RULES", str(tmp_path / "gsi.toml"))
+    done = program("--proxy", pki.proxy_file(), "https://localhost:1")
+    assert done.returncode == 1 and "did you mean crl?" in done.stderr and "mend the file" in done.stderr
 
 
 def test_a_missing_ca_directory_is_said(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """glite-proxy-info: the values of the originals, and what of them is verified."""
 
+import base64
 import json
 import subprocess
 import sys
@@ -8,18 +9,23 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives import serialization
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import acs
 import chains
 import pki
 import zoo
 from gsi.claims import ProxyRights, claims
-from gsi.credential import Credential
+from gsi.credential import Credential, write_secret
+from gsi.errors import GsiError
 from gsi.names import slash_dn, slash_dn_of_der
 from gsi.proxy import create_proxy
 from shared import ROOT
 from testbed import ca
 from ui import proxy_info
+from ui.frame import UiError
 
 HOUR = timedelta(hours=1)
 
@@ -142,7 +148,8 @@ def test_a_single_value_that_is_only_claimed_comes_with_a_warning() -> None:
 
 def test_attributes_that_are_believed() -> None:
     saved(acs.proxy(acs.ac(fqans=("/testvo", "/testvo/Role=prod"))))
-    assert values("-vo", "-fqan") == ["testvo", "/testvo", "/testvo/Role=prod"]
+    assert values("-vo", "-fqan") == [
+        "testvo", "/testvo/Role=NULL/Capability=NULL", "/testvo/Role=prod/Capability=NULL"]
     assert values("-uri") == [f"{acs.server().host}:{acs.server().port}"]
     assert values("-acissuer") == [slash_dn(acs.server().credential.certificate.subject)]
     assert info("-acexists", "testvo").return_value == 0
@@ -156,7 +163,7 @@ def test_attributes_that_are_believed() -> None:
 def test_attributes_that_are_not_believed() -> None:
     saved(acs.proxy(acs.ac(holder=pki.other().certificate)))
     done = info("-fqan")
-    assert done.stdout == "/testvo\n", "as the file claims"
+    assert done.stdout == "/testvo/Role=NULL/Capability=NULL\n", "as the file claims"
     assert "the attributes of testvo count for nothing: it was given to" in done.stderr
     text = info().stdout
     assert "believed  : no: it was given to" in text
@@ -282,3 +289,32 @@ def test_names_in_der_read_as_those_of_certificates(credential: object) -> None:
 def test_what_is_no_name_is_refused(octets: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         slash_dn_of_der(octets)
+
+
+# ---- any bytes ------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=150, deadline=None)
+@given(places=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=1, max_size=4))
+def test_a_damaged_proxy_gives_a_verdict_or_a_clear_error(places: list[tuple[int, int]]) -> None:
+    proxy = acs.proxy(acs.ac())
+    octets = bytearray(proxy.certificate.public_bytes(serialization.Encoding.DER))
+    for place, value in places:
+        octets[place % len(octets)] = value
+    text = b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(octets) + b"-----END CERTIFICATE-----\n"
+    path = pki.folder() / "damaged"
+    path.unlink(missing_ok=True)
+    write_secret(path, text + proxy.to_pem().split(b"-----END CERTIFICATE-----\n", 1)[1])
+    done = CliRunner().invoke(proxy_info.command, ["-file", str(path), "-certdir", str(acs.ca_dir()), "--json"],
+                              standalone_mode=False)
+    assert done.exception is None or isinstance(done.exception, (UiError, GsiError)), done.exception
+    assert done.exception is not None or octets == proxy.certificate.public_bytes(
+        serialization.Encoding.DER) or json.loads(done.stdout)["verified"] is False
+
+
+@given(octets=st.binary(max_size=80))
+def test_any_bytes_are_a_name_or_refused(octets: bytes) -> None:
+    try:
+        assert slash_dn_of_der(octets).isprintable()
+    except ValueError:
+        pass

@@ -209,7 +209,9 @@ def test_verify_refuses_what_services_would_refuse(home: Path) -> None:
     for path in (home / ".globus").iterdir():
         path.unlink()
     ca.save_pair(stranger, home / ".globus/usercert.pem", home / ".globus/userkey.pem")
-    assert program("-verify").returncode == 1
+    done = program("-verify")
+    assert done.returncode == 1
+    assert b"Services would refuse this proxy" in done.stderr and b"is not trusted there: use a cert" in done.stderr
     assert not (home / "x509up").exists()
     assert program().returncode == 0
 
@@ -246,6 +248,20 @@ def test_a_clear_word_about_what_is_missing(home: Path, prepare: object, text: s
     done = program()
     assert done.returncode == 1
     assert text in done.stderr.decode() and "Traceback" not in done.stderr.decode()
+
+
+def test_a_link_in_the_way_is_not_followed(home: Path) -> None:
+    """In /tmp others can make one that leads to a file of the user's."""
+    (home / "victim").write_text("mine")
+    (home / "x509up").symlink_to(home / "victim")
+    assert program().returncode == 0
+    assert (home / "victim").read_text() == "mine" and not (home / "x509up").is_symlink()
+    assert made(home / "x509up").dn == pki.USER_DN
+
+
+def test_debug_and_version_with_one_dash(home: Path) -> None:
+    assert program("-debug", "-q").returncode == 0
+    assert program("-version").stdout.startswith(b"glite-py")
 
 
 def test_a_place_that_cannot_be_written(home: Path) -> None:
