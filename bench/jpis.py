@@ -18,8 +18,8 @@ from typing import Any
 
 import sql
 from bench.soap import peak_mb, serving
-from gsi.authz import PeerList
 from gsi.credential import Credential
+from gsi.peers import PeerList
 from gsi.proxy import create_proxy
 from httpg.client import session
 from jpis import feeds, schema, service

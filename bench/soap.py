@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.tls import CLIENTS
-from gsi.authz import Access, requires
+from gsi.authz import Access, ServicePolicy, requires
 from gsi.context import client_ssl_context
 from gsi.credential import Credential
 from gsi.peer import Peer, ProxyKind
@@ -47,14 +47,6 @@ PROMISED_IN_PROCESS, PROMISED_OVER_TLS, PROMISED_QUERY_S, PROMISED_MB = 10_000, 
 _PS = contract.load("JobProvenancePS")
 _IS = contract.load("JobProvenanceIS")
 _STAMP = datetime(2007, 7, 1, 12, 0, tzinfo=UTC)
-
-
-class Everyone:
-    """A policy that lets every authenticated peer do everything."""
-
-    def permits(self, access: Access, peer: Peer | None, operation: str, arguments: Mapping[str, Any]) -> bool:
-        """See gsi.authz.Policy."""
-        return peer is not None
 
 
 class Storage:
@@ -111,12 +103,12 @@ def _jobs(attributes: list[str]) -> Iterator[Any]:
 
 def storage_app() -> SoapApplication:
     """The application behind the RegisterJob figures."""
-    return application(_PS, Storage(), policy=Everyone())
+    return application(_PS, Storage(), policy=ServicePolicy())
 
 
 def index_app() -> SoapApplication:
     """The application behind the QueryJobs figures."""
-    return application(_IS, Index(), policy=Everyone())
+    return application(_IS, Index(), policy=ServicePolicy())
 
 
 def register_request() -> bytes:
@@ -128,7 +120,7 @@ def register_request() -> bytes:
 def in_process(seconds: float) -> float:
     """RegisterJob calls per second through the WSGI application."""
     storage = Storage()
-    app = application(_PS, storage, policy=Everyone())
+    app = application(_PS, storage, policy=ServicePolicy())
     body = register_request()
     peer = Peer("/CN=Test User", "CN=Test User", ProxyKind.NONE, False, (), _STAMP)
     started = time.perf_counter()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gsi.authz import Access, declared_access
+from gsi.authz import Access, Requirement, Resource, declared
 from jpis.service import IndexServer
 from jpps.service import PrimaryStorage
 from lb.server.webservice import LoggingAndBookkeeping
@@ -31,18 +31,23 @@ PORTS: tuple[tuple[str, str, str | None, type], ...] = (
 
 WHO = {
     Access.ANYONE: "anyone", Access.AUTHENTICATED: "any authenticated peer", Access.TRUSTED_PEER: "trusted peers",
-    Access.JOB_OWNER: "the job's owner", Access.ADMIN: "administrators",
+    Access.JOB_OWNER: "the job's owner", Access.JOB_READER: "who may read the job", Access.ADMIN: "administrators",
+    Access.SUBSCRIBER: "trusted index servers", Access.FEED_OWNER: "the feed's subscriber",
+}
+WHAT = {
+    Resource.NOTHING: "", Resource.SERVICE: "the service", Resource.JOB: "jobs", Resource.DELEGATION: "delegations",
+    Resource.FEED: "feeds",
 }
 
 
 @dataclass(frozen=True)
 class Row:
-    """One operation of one port."""
+    """One operation of one port. requirement: None when its method declares nothing."""
 
     service: str
     operation: str
     available: bool
-    access: tuple[Access, ...]
+    requirement: Requirement | None
 
 
 def rows() -> Iterator[Row]:
@@ -50,7 +55,7 @@ def rows() -> Iterator[Row]:
     for service, contract, port, handler in PORTS:
         for operation in load(contract).port(port).operations.values():
             method = getattr(handler, operation.method)
-            yield Row(service, operation.name, is_available(method), declared_access(method) or ())
+            yield Row(service, operation.name, is_available(method), declared(method))
 
 
 def missing_table() -> str:
@@ -67,12 +72,16 @@ def operations_document() -> str:
     """docs/operations.md."""
     lines = [
         "# Operations", "", "Written by `make docs` from the contracts and the services. An operation that is not "
-        "available answers a fault with code 38 (ENOSYS).", "", "| service | operation | available | who may call it |",
-        "|---|---|---|---|",
+        "available answers a fault with code 38 (ENOSYS). What is protected: what could be read, changed or used up by "
+        "somebody without the right.", "",
+        "| service | operation | available | who may call it | what is protected |", "|---|---|---|---|---|",
     ]
     for row in rows():
-        who = " or ".join(WHO[access] for access in row.access)
-        lines.append(f"| {row.service} | `{row.operation}` | {'yes' if row.available else 'not yet'} | {who} |")
+        assert row.requirement is not None and row.requirement.protects is not None, f"{row.operation} declares nothing"
+        who = " or ".join(WHO[access] for access in row.requirement.accesses)
+        available = "yes" if row.available else "not yet"
+        what = WHAT[row.requirement.protects]
+        lines.append(f"| {row.service} | `{row.operation}` | {available} | {who} | {what} |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,99 +1,180 @@
-"""Who may do what: each operation declares it, a policy decides."""
+"""Who may do what: each operation declares it, the policy of its service answers.
+
+    @requires(Access.JOB_OWNER, protects=Resource.JOB)
+    def job_cancel(self, call, *, jobId): ...
+
+An operation says who may call it (`Access`) and what stands behind it (`Resource`). A policy answers one question: has
+this peer this access? Without the arguments of a call the answer may be that it depends on the job; `outlook` is how
+a user is told beforehand what he may do. With them a policy decides, or leaves it to the operation, which looks the
+job up anyway; then the answer is still that it depends, and the operation raises when it must.
+
+Where the answers come from: the peer's identity and verified FQANs, lists of peers (gsi.peers), the owner of the job or
+feed, access lists (gsi.gacl), the policy file of LB (lb.server.policy).
+"""
 
 import logging
-import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from gsi.errors import CredentialError
-from gsi.names import same_dn
 from gsi.peer import Peer
 
 log = logging.getLogger(__name__)
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-_ATTRIBUTE = "__access__"
+_ATTRIBUTE = "__requires__"
 
 
 class Access(Enum):
     """Who may call an operation."""
 
-    #: Any peer with a verified certificate.
+    #: Any peer with a verified certificate whom the service admits at all.
     AUTHENTICATED = "any authenticated peer"
     #: A peer on the service's list of trusted peers.
     TRUSTED_PEER = "a trusted peer of the service"
+    #: A peer that may have jobs announced to it.
+    SUBSCRIBER = "a trusted index server"
+    #: The peer that subscribed the feed that the request names.
+    FEED_OWNER = "the subscriber of the feed"
     #: The owner of the job that the request names.
     JOB_OWNER = "the owner of the job"
+    #: Whoever may read the job that the request names: its owner, and whom the service's policy lets read.
+    JOB_READER = "a reader of the job"
     #: An administrator of the service.
     ADMIN = "an administrator of the service"
     #: Everybody, without a certificate too: only for what is public, such as versions and WSDL.
     ANYONE = "anyone"
 
 
-def requires(*access: Access) -> Callable[[Function], Function]:
-    """Declare who may call the decorated operation; any one of `access` suffices."""
+class Resource(Enum):
+    """What an operation protects: what could be read, changed or used up by somebody who has no right to it."""
+
+    #: Public facts.
+    NOTHING = "nothing"
+    #: The capacity and the settings of the service.
+    SERVICE = "the service"
+    #: One or more jobs: their description, state, files and tags. Of lists of jobs, callers see what they may read.
+    JOB = "a job"
+    #: Delegated proxies; each belongs to the caller who put it, and no other name reaches it (gsi.delegation).
+    DELEGATION = "a delegation"
+    #: The stream of what happens to jobs: feeds of Job Provenance, notifications of LB.
+    FEED = "a feed"
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """What an operation declares. accesses: any one suffices; protects: None when it was not said."""
+
+    accesses: tuple[Access, ...]
+    protects: Resource | None = None
+
+
+def requires(*access: Access, protects: Resource | None = None) -> Callable[[Function], Function]:
+    """Declare who may call the decorated operation, any one of `access` sufficing, and what that protects."""
     if not access:
         raise TypeError("requires() needs at least one Access")
 
     def declare(function: Function) -> Function:
-        setattr(function, _ATTRIBUTE, access)
+        setattr(function, _ATTRIBUTE, Requirement(access, protects))
         return function
 
     return declare
 
 
-def declared_access(function: Callable[..., Any]) -> tuple[Access, ...] | None:
+def declared(function: object) -> Requirement | None:
     """What @requires declared for the function, None when nothing did."""
-    return getattr(function, _ATTRIBUTE, None)
+    found = getattr(function, _ATTRIBUTE, None)
+    return found if isinstance(found, Requirement) else None
+
+
+class Verdict(Enum):
+    """What a policy says."""
+
+    YES = "yes"
+    NO = "no"
+    DEPENDS = "depends"
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """An answer with its reason: one clause, fit for the peer's eyes, without names of files."""
+
+    verdict: Verdict
+    reason: str
+
+    @property
+    def granted(self) -> bool:
+        """Whether it is a plain yes."""
+        return self.verdict is Verdict.YES
+
+
+def yes(reason: str) -> Outlook:
+    """The peer may."""
+    return Outlook(Verdict.YES, reason)
+
+
+def no(reason: str) -> Outlook:
+    """The peer may not."""
+    return Outlook(Verdict.NO, reason)
+
+
+def depends(reason: str) -> Outlook:
+    """It depends on what the request names."""
+    return Outlook(Verdict.DEPENDS, reason)
 
 
 class Policy(Protocol):
     """Decides for one service."""
 
-    def permits(self, access: Access, peer: Peer | None, operation: str, arguments: Mapping[str, Any]) -> bool:
-        """Whether `peer` (None: anonymous) has `access` to call `operation` with these arguments (by wire name)."""
+    def outlook(self, peer: Peer | None, access: Access, arguments: Mapping[str, Any] | None = None) -> Outlook:
+        """Whether `peer` (None: anonymous) has the access; arguments: of a call, by wire name, None beforehand."""
         ...
 
 
-class PeerList:
-    """Distinguished names, one per line of a file, such as the trusted peers of JPPS (jp.md 2.2).
+class ServicePolicy:
+    """What the policies of all services have in common; each overrides what is its own."""
 
-    Slash form, compared with same_dn. Blank lines and lines that begin with # are passed over. The file is read again
-    when it changes; while it cannot be read, nobody is on the list.
-    """
+    def outlook(self, peer: Peer | None, access: Access, arguments: Mapping[str, Any] | None = None) -> Outlook:
+        """See Policy."""
+        if access is Access.ANYONE:
+            return yes("everybody may")
+        if peer is None:
+            return no("a certificate is needed")
+        barred = self.barred(peer)
+        if barred is not None:
+            return no(barred)
+        if access is Access.AUTHENTICATED:
+            return yes("every authenticated peer may")
+        return self.decide(peer, access, arguments)
 
-    def __init__(self, path: Path | None = None, names: Iterable[str] = ()) -> None:
-        """path: the file, which has to be there now; names: further members. Raises CredentialError."""
-        self._path = path
-        self._fixed = tuple(names)
-        self._read: tuple[str, ...] = ()
-        self._version: tuple[int, ...] | None = None
-        if path is not None:
-            try:
-                self._refresh(path)
-            except (OSError, UnicodeDecodeError) as error:
-                raise CredentialError(f"the list of peers {path} cannot be read: {error}") from error
+    def barred(self, peer: Peer) -> str | None:
+        """Why this peer may use nothing that is not public; None: he may."""
+        return None
 
-    def __contains__(self, dn: object) -> bool:
-        return isinstance(dn, str) and any(same_dn(dn, member) for member in self.names())
+    def decide(self, peer: Peer, access: Access, arguments: Mapping[str, Any] | None) -> Outlook:
+        """Answer for the accesses that mean something in this service."""
+        return no(f"nobody is {access.value} here")
 
-    def names(self) -> tuple[str, ...]:
-        """The members at present."""
-        if self._path is not None:
-            try:
-                self._refresh(self._path)
-            except (OSError, UnicodeDecodeError) as error:
-                if self._read:
-                    log.error("the list of peers %s cannot be read, nobody is on it: %s", self._path, error)
-                self._read, self._version = (), None
-        return self._fixed + self._read
 
-    def _refresh(self, path: Path) -> None:
-        found = os.stat(path)
-        version = (found.st_mtime_ns, found.st_size, found.st_ino)
-        if version != self._version:
-            lines = (line.strip() for line in path.read_text("utf-8").splitlines())
-            self._read = tuple(line for line in lines if line and not line.startswith("#"))
-            self._version = version
+def listed(peer: Peer, peers: Container[object], access: Access) -> Outlook:
+    """The answer that follows from a list."""
+    return yes(f"you are {access.value}") if peer in peers else no(f"you are not {access.value}")
+
+
+def judge(
+    policy: Policy, requirement: Requirement, peer: Peer | None, arguments: Mapping[str, Any] | None = None
+) -> Outlook:
+    """The answer for an operation: the best of those for its accesses."""
+    outlooks = [policy.outlook(peer, access, arguments) for access in requirement.accesses]
+    for verdict in (Verdict.YES, Verdict.DEPENDS):
+        for outlook in outlooks:
+            if outlook.verdict is verdict:
+                return outlook
+    return no(", ".join(dict.fromkeys(outlook.reason for outlook in outlooks)))
+
+
+def log_refusal(peer: Peer | None, operation: str, reason: str) -> None:
+    """Note in one line who was refused what, and why."""
+    who = "an anonymous client" if peer is None else peer.dn
+    log.warning("refused: %s may not call %s: %s", who, operation, reason)

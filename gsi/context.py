@@ -14,6 +14,7 @@ from OpenSSL import SSL, crypto
 
 from gsi import handshake
 from gsi.cadirectory import Authorities
+from gsi.certificates import facts
 from gsi.credential import Credential
 from gsi.errors import CredentialError, VerificationError
 from gsi.pathbuilding import fill
@@ -57,6 +58,11 @@ class ServerContexts:
             finally:
                 self._lock.release()
         return self._context[1]
+
+    @property
+    def credential(self) -> Credential:
+        """The server's own credential at present."""
+        return self._credential
 
     def reload(self) -> None:
         """Read the credential again; the one in use stays, and the log says why, when the new one is unusable."""
@@ -121,9 +127,26 @@ def client_ssl_context(credential: Credential | None, ca_dir: Path) -> ssl.SSLCo
     # The standard library takes revocation lists for all CAs or for none, and asks nobody: so we ask after it.
     context.sslsocket_class = type("_VerifyingSocket", (_VerifyingSocket,), {"trust": trust})
     if credential is not None:
+        if _has_sha1_proxies(credential) and Rules.find().sha1_proxies:
+            # OpenSSL has one level for what is shown and for what is believed: with such a proxy, which a site has to
+            # admit in its rules, weak signatures and keys of the *server's* certificates are not refused either.
+            context.set_ciphers("DEFAULT:@SECLEVEL=0")
+        _present(context, credential)
+    return context
+
+
+def _present(context: ssl.SSLContext, credential: Credential) -> None:
+    try:
         with _as_file(credential.to_pem()) as path:
             context.load_cert_chain(path)
-    return context
+    except ssl.SSLError as error:
+        why = ": it is signed with SHA-1 (see sha1_proxies in gsi.toml)" if _has_sha1_proxies(credential) else ""
+        raise CredentialError(f"OpenSSL does not accept the credential, {error.reason}{why}") from error
+
+
+def _has_sha1_proxies(credential: Credential) -> bool:
+    proxies = (credential.certificate, *credential.chain)[:credential.proxies]
+    return any(facts(proxy).hash == "sha1" for proxy in proxies)
 
 
 class _VerifyingSocket(ssl.SSLSocket):

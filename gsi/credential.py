@@ -14,7 +14,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from gsi.errors import CredentialError, VerificationError
+from gsi.errors import CredentialError, PassphraseNeeded, VerificationError
 from gsi.names import slash_dn
 from gsi.verify import leading_proxies
 
@@ -39,7 +39,7 @@ class Credential:
 
         Raises CredentialError, also when others than the owner can read the file.
         """
-        octets = _read_secret(path)
+        octets = read_secret(path)
         first, *chain = _certificates(octets, path)
         return cls(first, _private_key(octets, path, None), tuple(chain))._checked(path)
 
@@ -47,7 +47,7 @@ class Credential:
     def load_pair(cls, certificate_file: Path, key_file: Path, password: bytes | None = None) -> Self:
         """Read a certificate (with issuers after it, if any) and its key from two PEM files. Raises CredentialError."""
         first, *chain = _certificates(_read(certificate_file), certificate_file)
-        key = _private_key(_read_secret(key_file), key_file, password)
+        key = _private_key(read_secret(key_file), key_file, password)
         return cls(first, key, tuple(chain))._checked(certificate_file)
 
     @classmethod
@@ -74,7 +74,7 @@ class Credential:
         globus = Path(env.get("HOME", "~")).expanduser() / ".globus"
         if (globus / "usercert.pem").exists():
             return cls.load_pair(globus / "usercert.pem", globus / "userkey.pem")
-        raise CredentialError("no credential found: make a proxy (grid-proxy-init) or set X509_USER_PROXY to one")
+        raise CredentialError("no credential found: make a proxy (glite-proxy-init) or set X509_USER_PROXY to one")
 
     @classmethod
     def given(cls, certificate_file: Path | None, key_file: Path | None = None) -> Self:
@@ -138,10 +138,14 @@ def pem(certificate: x509.Certificate) -> bytes:
 
 
 def key_to_pem(key: PrivateKey) -> bytes:
-    """The key in unencrypted PEM, in the traditional form that all grid tools read. A secret."""
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
-    )
+    """The key in unencrypted PEM, in the form that all grid tools read. A secret.
+
+    The traditional form for RSA, which old tools need; PKCS#8 for EC, of which Globus' tools read no other form.
+    """
+    form = serialization.PrivateFormat.PKCS8
+    if isinstance(key, rsa.RSAPrivateKey):
+        form = serialization.PrivateFormat.TraditionalOpenSSL
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
 
 
 def read_certificates(octets: bytes) -> list[x509.Certificate]:
@@ -153,16 +157,29 @@ def read_certificates(octets: bytes) -> list[x509.Certificate]:
 
 
 def read_key(octets: bytes, password: bytes | None = None) -> PrivateKey:
-    """The private key of a PEM text, which may hold certificates too. Raises CredentialError."""
+    """The private key of a PEM text, which may hold certificates too. Raises CredentialError, PassphraseNeeded."""
     try:
         key = serialization.load_pem_private_key(_key_block(octets), password)
     except TypeError as error:  # cryptography's word for "encrypted, and no password" and for the reverse
-        raise CredentialError("the private key is encrypted; make a proxy of it first (grid-proxy-init)") from error
+        raise PassphraseNeeded("the private key is encrypted; make a proxy of it first (glite-proxy-init)") from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise CredentialError("the private key cannot be read") from error
+        cause = "wrong pass phrase, or the key is damaged" if password else "it is damaged, or of an unknown kind"
+        raise CredentialError(f"the private key cannot be read: {cause}") from error
     if not isinstance(key, PrivateKey):
         raise CredentialError("the private key is neither RSA nor EC")
     return key
+
+
+def read_secret(path: Path) -> bytes:
+    """Read a file with a private key, which nobody but its owner may be able to read. Raises CredentialError."""
+    try:
+        with open(path, "rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            if mode & 0o077:
+                raise CredentialError(f"others can read the key in {path} (mode {mode:04o}); do: chmod 600 {path}")
+            return file.read()
+    except OSError as error:
+        raise CredentialError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def write_secret(path: Path, octets: bytes) -> None:
@@ -198,23 +215,11 @@ def _private_key(octets: bytes, origin: Path, password: bytes | None) -> Private
     try:
         return read_key(octets, password)
     except CredentialError as error:
-        raise CredentialError(f"{origin}: {error}") from error
+        raise type(error)(f"{origin}: {error}") from error
 
 
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except OSError as error:
-        raise CredentialError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _read_secret(path: Path) -> bytes:
-    """Read a file with a private key, which nobody but its owner may be able to read."""
-    try:
-        with open(path, "rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            if mode & 0o077:
-                raise CredentialError(f"others can read the key in {path} (mode {mode:04o}); do: chmod 600 {path}")
-            return file.read()
     except OSError as error:
         raise CredentialError(f"{path} cannot be read: {error.strerror}") from error

@@ -11,6 +11,10 @@ class CredentialError(GsiError):
     """A credential (certificate, key, proxy, CA directory) cannot be used; the message says what to do."""
 
 
+class PassphraseNeeded(CredentialError):
+    """The private key is encrypted and no pass phrase was given."""
+
+
 class SigningPolicyError(CredentialError):
     """A file that says which names a CA may sign cannot be read; the message says where."""
 
@@ -41,6 +45,10 @@ class AttributeCertificateError(GsiError):
 
 class FqanError(GsiError):
     """A text is not the name of VO attributes, nor a pattern of such names."""
+
+
+class RulesError(GsiError):
+    """A file of rules or names (peers, grid-mapfile, access list, policy) cannot be used; the message says where."""
 
 
 class DelegationError(GsiError):

@@ -55,11 +55,21 @@ def slash_dn(name: x509.Name) -> str:
     if all(isinstance(text, str) and text.isascii() and text.isprintable() for text in texts):
         values = [str(text) for text in texts]
     else:
-        values = [_one_line(octets) for octets in _raw_values(name)]
+        values = [printable(octets) for octets in _raw_values(name)]
     return "".join(
         f"/{_SHORT_NAMES.get(attribute.oid, attribute.oid.dotted_string)}={value}"
         for attribute, value in zip(name, values, strict=True)
     )
+
+
+def slash_dn_of_der(name: bytes) -> str:
+    """The same of a name in DER. Raises ValueError."""
+    try:
+        rdns = der.Name.load(name, strict=True).chosen
+        parts = [(part["type"].dotted, _octets(part)) for rdn in rdns for part in rdn]
+    except (TypeError, KeyError) as error:  # asn1crypto's words for some malformed values
+        raise ValueError(f"not a name: {error}") from error
+    return "".join(f"/{_SHORT_NAMES.get(x509.ObjectIdentifier(oid), oid)}={printable(text)}" for oid, text in parts)
 
 
 def rfc2253(name: x509.Name) -> str:
@@ -72,14 +82,23 @@ def same_dn(a: str, b: str) -> bool:
 
     Exact, but for `/emailAddress=` and `/Email=`, which are one attribute under two names (OpenSSL renamed it).
     """
-    return a == b or _EMAIL.sub("/Email=", a) == _EMAIL.sub("/Email=", b)
+    return a == b or folded(a) == folded(b)
+
+
+def folded(dn: str) -> str:
+    """The text that is the same for all spellings of a slash form that `same_dn` takes for one: a key for tables."""
+    return _EMAIL.sub("/Email=", dn)
+
+
+def printable(octets: bytes) -> str:
+    """Return bytes of a name as the slash form shows them: what is not printable ASCII as `\\xHH`."""
+    return "".join(chr(o) if 0x20 <= o <= 0x7E else f"\\x{o:02X}" for o in octets)
 
 
 def _raw_values(name: x509.Name) -> list[bytes]:
-    rdns = der.Name.load(name.public_bytes()).chosen
-    return [attribute["value"].chosen.contents if hasattr(attribute["value"], "chosen")
-            else attribute["value"].contents for rdn in rdns for attribute in rdn]
+    return [_octets(attribute) for rdn in der.Name.load(name.public_bytes()).chosen for attribute in rdn]
 
 
-def _one_line(octets: bytes) -> str:
-    return "".join(chr(o) if 0x20 <= o <= 0x7E else f"\\x{o:02X}" for o in octets)
+def _octets(attribute: der.NameTypeAndValue) -> bytes:
+    value = attribute["value"]
+    return bytes(value.chosen.contents if hasattr(value, "chosen") else value.contents)

@@ -51,7 +51,8 @@ class Peer:
     limited: some proxy of the chain is limited; fqans: those of all `vos`, first is primary; vos: verified attributes,
     one for each attribute certificate;
     chain: the verified certificates, leaf first, up to and including the root;
-    not_after: end of validity of the identity, UTC, the earliest of the chain.
+    not_after: end of validity of the identity, UTC, the earliest of the chain;
+    disbelieved: why attribute certificates of the proxy count for nothing, a sentence for each.
     """
 
     dn: str
@@ -62,3 +63,4 @@ class Peer:
     not_after: datetime
     fqans: tuple[str, ...] = ()
     vos: tuple[VoAttributes, ...] = ()
+    disbelieved: tuple[str, ...] = ()

@@ -9,26 +9,34 @@ import secrets
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: No file of ours is larger: certificates and keys only.
 _MAX_SIZE = 1024 * 1024
+#: How often a directory is made again that others, who clear away empty ones, remove meanwhile.
+_TRIES = 100
 
 
 @contextmanager
 def directory(root: Path, parts: Sequence[str], *, create: bool = False) -> Iterator[int]:
     """Open root/part/part…; yields a descriptor. create: make what is missing, mode 0700. Raises OSError."""
-    if create:
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = _open(root, parts, create)
     try:
-        for part in parts:
-            if create:
-                _make(part, descriptor)
-            below = os.open(part, _DIRECTORY, dir_fd=descriptor)
-            os.close(descriptor)
-            descriptor = below
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(root: Path, parts: Sequence[str], *, create: bool = False) -> Iterator[int]:
+    """The same for one holder at a time, of all threads and processes; under the lock it may be removed.
+
+    Raises OSError, FileNotFoundError when it is not there.
+    """
+    descriptor = _lock(root, parts, create)
+    try:
         yield descriptor
     finally:
         os.close(descriptor)
@@ -77,6 +85,36 @@ def names(parent: int) -> list[tuple[str, float]]:
         except FileNotFoundError:
             continue  # removed meanwhile
     return sorted(found, key=lambda entry: entry[1])
+
+
+def _lock(root: Path, parts: Sequence[str], create: bool) -> int:
+    for _ in range(_TRIES):
+        try:
+            descriptor = _open(root, parts, create)
+        except FileNotFoundError:
+            if not create:
+                raise
+            continue  # somebody cleared it away between its making and its opening
+        flock(descriptor, LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor
+        os.close(descriptor)  # it was removed while we waited for the lock
+    raise FileNotFoundError("/".join(parts))
+
+
+def _open(root: Path, parts: Sequence[str], create: bool) -> int:
+    if create:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for part in parts:
+        try:
+            if create:
+                _make(part, descriptor)
+            below = os.open(part, _DIRECTORY, dir_fd=descriptor)
+        finally:
+            os.close(descriptor)
+        descriptor = below
+    return descriptor
 
 
 def _make(part: str, parent: int) -> None:

@@ -7,6 +7,8 @@ from httpg.connection import RECORD, Connection
 from httpg.http1 import Request, RequestError, RequestParser
 from httpg.limits import Limits
 
+#: Bodies are counted (Limits.max_bodies) from this size on, bytes: most requests of SOAP are smaller.
+_LARGE = 64 * 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -17,14 +19,17 @@ class RequestBody:
     server answers with its status), ConnectionError, TimeoutError.
     """
 
-    __slots__ = ("_buffer", "_connection", "_limit", "_limits", "_parser", "_received", "_request", "_started")
+    __slots__ = ("_buffer", "_connection", "_held", "_limit", "_limits", "_parser", "_received", "_request",
+                 "_started", "_streamed")
 
     def __init__(self, connection: Connection, parser: RequestParser, request: Request, limits: Limits) -> None:
         self._connection = connection
         self._parser = parser
         self._request = request
         self._limits = limits
-        self._limit = limits.max_put_body if request.method == b"PUT" else limits.max_body
+        self._streamed = request.method == b"PUT"
+        self._limit = limits.max_put_body if self._streamed else limits.max_body
+        self._held = 0
         self._buffer = b""
         self._received = 0
         self._started = 0.0
@@ -33,6 +38,12 @@ class RequestBody:
         """Refuse a body that says itself that it is too large. Raises RequestError."""
         if self._limit is not None and (self._request.length or 0) > self._limit:
             raise self._too_large()
+
+    def forget(self) -> None:
+        """The request has been answered: what came of the body is not in memory any more."""
+        if self._held:
+            self._connection.accounts.drop(self._held)
+            self._held = 0
 
     @property
     def all_here(self) -> bool:
@@ -103,7 +114,16 @@ class RequestBody:
         self._received += len(piece)
         if self._limit is not None and self._received > self._limit:
             raise self._too_large()
+        if self._received > _LARGE and not self._streamed:
+            self._hold(len(piece))
         return piece
+
+    def _hold(self, size: int) -> None:
+        if not self._connection.accounts.hold(size):
+            self._connection.accounts.event("refused", "bodies")
+            raise RequestError("503 Service Unavailable", "too many large requests at a time, try again later",
+                               self._limits.retry_after_s)
+        self._held += size
 
     def _receive(self) -> None:
         if self._parser.error:

@@ -14,6 +14,10 @@ from math import inf
 
 from OpenSSL import SSL
 
+from httpg import gsiflag
+from httpg.accounts import Accounts
+from httpg.limits import Limits
+
 #: Most that one read returns: a TLS record.
 RECORD = 16 * 1024
 #: Most that is written under one deadline.
@@ -25,23 +29,31 @@ _LINGER_S = 5.0
 class Connection:
     """What a ConnectionHandler works with. One thread at a time.
 
-    peer_address: (host, port) of the other end; tls: the pyOpenSSL connection.
+    peer_address: (host, port) of the other end; tls: the pyOpenSSL connection; limits, accounts: of its worker;
+    received, sent: bytes inside TLS, until somebody sets them to 0; idle: it waits for something new to begin, since
+    `idle_since`.
     """
 
-    __slots__ = ("_lock", "_socket", "_stopping", "deadline", "expired", "idle", "peer_address", "tls", "write_s")
+    __slots__ = ("_begun", "_lock", "_socket", "_stopping", "accounts", "deadline", "expired", "idle", "idle_since",
+                 "limits", "peer_address", "received", "sent", "tls")
 
     def __init__(self, sock: socket.socket, context: SSL.Context, peer_address: tuple[str, int],
-                 stopping: Callable[[], bool], write_s: float) -> None:
+                 stopping: Callable[[], bool], limits: Limits, accounts: Accounts) -> None:
         self._socket = sock
         self._stopping = stopping
+        self._begun = False
         self._lock = threading.Lock()
         self.tls = SSL.Connection(context, sock)
         self.tls.set_accept_state()
         self.peer_address = peer_address
-        self.write_s = write_s
+        self.limits = limits
+        self.accounts = accounts
+        self.received = 0
+        self.sent = 0
         self.deadline = inf
         self.expired = False
         self.idle = False
+        self.idle_since = 0.0
 
     @property
     def stopping(self) -> bool:
@@ -81,15 +93,15 @@ class Connection:
         """
         self.deadline = deadline
         if idle:
+            self.idle_since = time.monotonic()
             self.idle = True
             if self._stopping() and not self._input_waits():  # what was sent before the end is still served
                 return b""
         try:
-            while True:
-                try:
-                    return self.tls.recv(size)
-                except SSL.WantReadError:
-                    continue  # a signal came in between
+            octets = self._recv_some(size)
+            if not self._begun and self._is_gsi_flag(octets):
+                octets = self._recv_some(size)
+            return octets
         except SSL.ZeroReturnError as error:
             if self.expired:
                 raise self._lost(error) from error
@@ -101,6 +113,28 @@ class Connection:
         finally:
             self.deadline = inf
             self.idle = False
+
+    def _recv_some(self, size: int) -> bytes:
+        while True:
+            try:
+                octets: bytes = self.tls.recv(size)
+            except SSL.WantReadError:
+                continue  # a signal came in between
+            self.received += len(octets)
+            return octets
+
+    def _is_gsi_flag(self, octets: bytes) -> bool:
+        """Look at the first record of the connection, and do what a GSI client wants before its first message."""
+        self._begun = True
+        deadline = self.deadline
+
+        def send(request: bytes) -> None:
+            self.sendall(request)
+            self.deadline = deadline
+
+        if octets == gsiflag.DELEGATION:
+            gsiflag.take_delegation(send, lambda: self._recv_some(RECORD))
+        return octets in (gsiflag.NOTHING, gsiflag.DELEGATION)
 
     def recv_exactly(self, size: int, deadline: float) -> bytes:
         """Return exactly `size` bytes. Raises ConnectionError when the other end closes before, TimeoutError."""
@@ -123,7 +157,7 @@ class Connection:
             self._send(view[start:start + _PIECE])
 
     def _send(self, octets: bytes | bytearray | memoryview) -> None:
-        self.deadline = time.monotonic() + self.write_s
+        self.deadline = time.monotonic() + self.limits.write_s
         try:
             sent = self._send_some(octets)
             while sent < len(octets):
@@ -132,6 +166,7 @@ class Connection:
             raise self._lost(error) from error
         finally:
             self.deadline = inf
+        self.sent += sent
 
     def _send_some(self, octets: bytes | bytearray | memoryview) -> int:
         while True:
@@ -146,7 +181,10 @@ class Connection:
         self._shutdown(socket.SHUT_RDWR)
 
     def interrupt(self) -> None:
-        """Called when the server stops: wake the thread if it waits for a new exchange. What has come is still read."""
+        """Called when the connection had better end: wake the thread if it waits for a new exchange.
+
+        What has come is still read.
+        """
         if self.idle:
             self._shutdown(socket.SHUT_RD)
 
@@ -175,6 +213,11 @@ class Connection:
             self.deadline = inf
             with self._lock:  # not while the guard shuts down: the descriptor may be another's by then
                 self._socket.close()
+
+    def abort(self) -> None:
+        """Close without a word, without waiting."""
+        with self._lock:
+            self._socket.close()
 
     def _input_waits(self) -> bool:
         return self.tls.pending() > 0 or bool(select.select([self._socket], [], [], 0)[0])

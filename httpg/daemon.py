@@ -12,12 +12,16 @@ import fcntl
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar
 
 import click
+
+from httpg.limits import Limits
+from httpg.signals import survive_sighup
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -67,6 +71,41 @@ def credential_options(
     return add
 
 
+class AddressParam(click.ParamType[tuple[str, int]]):
+    """`PORT` of this machine or `ADDRESS:PORT`."""
+
+    name = "[ADDRESS:]PORT"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        """Return address and port."""
+        if isinstance(value, tuple):
+            return value
+        host, _, port = str(value).rpartition(":")
+        if not port.isdecimal() or not 0 < int(port) < 65536:
+            self.fail(f"{value!r}: write a port, as 9101, or an address and a port, as 192.0.2.7:9101", param, ctx)
+        return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def status_option(command: Command) -> Command:
+    """The option --status-port (parameter `status_port`: (host, port) or None)."""
+    text = "Show health and metrics there, on this machine unless an address is given: /healthz, /metrics."
+    return click.option("--status-port", type=AddressParam(), help=text)(command)
+
+
+def _limits(ctx: click.Context, param: click.Parameter, settings: tuple[str, ...]) -> Limits:
+    try:
+        return Limits.of(settings)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def server_options(command: Command) -> Command:
+    """The options of all servers: --status-port and --limit (parameter `server_limits`: Limits)."""
+    text = "Another limit of connections or requests than the default, repeatable; docs/security.md lists them."
+    option = click.option("--limit", "server_limits", multiple=True, metavar="NAME=NUMBER", callback=_limits, help=text)
+    return status_option(option(command))
+
+
 # ---- one process, in the background ---------------------------------------------------------------------------------
 
 
@@ -95,7 +134,8 @@ class Daemon:
         )
 
     def __enter__(self) -> Self:
-        """Lock the pid file and write it. Raises AlreadyRunning, OSError."""
+        """Lock the pid file and write it; from then on SIGHUP kills no more. Raises AlreadyRunning, OSError."""
+        survive_sighup()
         if self.pidfile is not None:
             self.pidfile.parent.mkdir(parents=True, exist_ok=True)
             other = _first_line(self.pidfile)
@@ -182,6 +222,16 @@ class OneLine(logging.Formatter):
     Names, ids and paths in messages come from clients: control characters are written as escapes, the end of what is
     very long is left out, and the lines of a traceback are indented.
     """
+
+    _second = 0, ""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        """The time of a record; the text is made once a second."""
+        second, text = self._second
+        if second != int(record.created):
+            text = time.strftime(self.default_time_format, time.localtime(record.created))
+            self._second = int(record.created), text
+        return f"{text},{int(record.msecs):03d}"
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (the library's name)
         """The line of a record."""

@@ -12,12 +12,16 @@ from httpg.limits import Limits
 
 
 class RequestError(Exception):
-    """The client's request cannot be served; status: an HTTP status line such as `400 Bad Request`."""
+    """The client's request cannot be served; status: an HTTP status line such as `400 Bad Request`.
 
-    def __init__(self, status: str, reason: str) -> None:
+    retry_after_s: when the client may come again, 0: not at all with this request.
+    """
+
+    def __init__(self, status: str, reason: str, retry_after_s: int = 0) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
+        self.retry_after_s = retry_after_s
 
 
 class Request:

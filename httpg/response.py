@@ -78,14 +78,20 @@ class Response:
         if self._length:
             raise ValueError("the application sent fewer bytes than its Content-Length says")
 
-    def plain(self, status: str, text: str) -> None:
-        """Answer with one sentence and close; nothing when an answer is on its way already."""
-        self.keep_alive = False
+    def plain(self, status: str, text: str, retry_after_s: int = 0, *, keep_alive: bool = False) -> None:
+        """Answer with one sentence, nothing when an answer is on its way already; close, unless `keep_alive`.
+
+        retry_after_s: tell the client to come again then.
+        """
+        self.keep_alive = self.keep_alive and keep_alive and not self.started
         if self.started:
             return
         body = (text + "\n").encode()
+        headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
+        if retry_after_s:
+            headers.append(("Retry-After", str(retry_after_s)))
         self.status = ""
-        self.start(status, [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))])
+        self.start(status, headers)
         self.send([body])
 
     def _write(self, piece: bytes, may_follow: RequestBody | None = None) -> None:

@@ -1,5 +1,6 @@
 """Signals as something to wait for: the handlers do nothing, the numbers arrive in a pipe."""
 
+import logging
 import os
 import selectors
 import signal
@@ -7,6 +8,11 @@ import threading
 from collections.abc import Iterable
 from types import FrameType, TracebackType
 from typing import Self
+
+log = logging.getLogger(__name__)
+
+#: What ends a daemon.
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class SignalPipe:
@@ -37,10 +43,21 @@ class SignalPipe:
             return set()
 
     def forget(self) -> None:
-        """In a forked child: leave the parent's pipe without touching what the parent sees."""
+        """Let the signals do again what they did before."""
         signal.set_wakeup_fd(-1)
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        self._close()
+
+    def abandon(self) -> None:
+        """In a forked child: leave the parent's pipe without touching what the parent sees.
+
+        The signals do nothing until the child wants something of them: one that comes right now must not kill it.
+        """
+        signal.set_wakeup_fd(-1)
+        self._close()
+
+    def _close(self) -> None:
         self._selector.close()
         os.close(self._read)
         os.close(self._write)
@@ -53,20 +70,30 @@ class SignalPipe:
         self.forget()
 
 
-def stop_event(signals: Iterable[signal.Signals] = (signal.SIGTERM, signal.SIGINT)) -> threading.Event:
-    """An event that these signals set from now on, for the rest of the life of this process. Only in the main thread.
+def stop_event() -> threading.Event:
+    """An event that SIGTERM and SIGINT set from now on, for the rest of the life of this process.
+
+    To be called in the main thread.
+
+    SIGHUP does nothing: it is for processes that read their credentials anew each time they need them.
 
     A thread sets it: a handler would run in the main thread, and wait for ever for the lock of the event when the
     main thread is just inside `Event.wait`.
     """
-    pipe, stop = SignalPipe(signals), threading.Event()
+    pipe, stop = SignalPipe((*STOP_SIGNALS, signal.SIGHUP)), threading.Event()
 
     def watch() -> None:
-        pipe.wait(None)
+        while not pipe.wait(None) & set(STOP_SIGNALS):
+            log.debug("SIGHUP: nothing to do here, credentials are read for each connection")
         stop.set()
 
     threading.Thread(target=watch, name="signals", daemon=True).start()
     return stop
+
+
+def survive_sighup() -> None:
+    """Let SIGHUP do nothing from now on, until somebody waits for it; programs that are started get it as ever."""
+    signal.signal(signal.SIGHUP, _nothing)
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:

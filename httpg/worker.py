@@ -1,14 +1,17 @@
 """One worker process: accepts, gives each connection a thread of its own, and ends without losing what is in flight."""
 
+import dataclasses
 import errno
 import logging
+import resource
 import selectors
+import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from OpenSSL import SSL
 
@@ -16,8 +19,11 @@ from gsi.context import ServerContexts
 from gsi.errors import VerificationError
 from gsi.handshake import refusal, verified_chain
 from gsi.peer import Peer
+from httpg.accounts import Accounts
+from httpg.admission import Admission
 from httpg.connection import Connection
 from httpg.limits import Limits
+from httpg.reports import Reporter
 from httpg.signals import SignalPipe
 
 log = logging.getLogger(__name__)
@@ -26,6 +32,10 @@ log = logging.getLogger(__name__)
 _GUARD_PERIOD_S = 0.25
 #: How long a worker that cannot accept (no descriptor, too many connections) leaves the others to do it, s.
 _ACCEPT_PAUSE_S = 0.05
+#: How often it is logged at most that clients are refused, s.
+_REFUSALS_LOG_S = 10.0
+#: Descriptors that are left for the application: databases, files.
+_OTHER_DESCRIPTORS = 256
 
 _SPEAKS_TLS = (
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
@@ -41,6 +51,15 @@ class ConnectionHandler(Protocol):
         ...
 
 
+@runtime_checkable
+class Refusing(Protocol):
+    """A protocol that has words for a client who has too many connections; others are closed without one."""
+
+    def refuse(self, connection: Connection) -> None:
+        """Tell the client; the caller closes the connection."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Port:
     """A bound socket with what is spoken on it."""
@@ -48,36 +67,69 @@ class Port:
     sock: socket.socket
     contexts: ServerContexts
     protocol: Callable[[], ConnectionHandler]
+    anonymous: bool = False
 
 
 class Worker:
     """The life of a worker process; run() returns when it has been stopped and has finished."""
 
-    def __init__(self, ports: Sequence[Port], limits: Limits) -> None:
+    def __init__(self, ports: Sequence[Port], limits: Limits, reporter: Reporter | None = None) -> None:
+        """reporter: who is told what the worker counts; None: nothing is counted."""
         self._ports = ports
         self._handlers = [port.protocol() for port in ports]
-        self._limits = limits
-        self._connections: set[Connection] = set()
+        self._limits = within_descriptors(limits)
+        self._admission = Admission(self._limits)
+        self._accounts = Accounts(limits, counting=reporter is not None)
+        self._reporter = reporter
+        self._refusals = Rarely(_REFUSALS_LOG_S)
+        self._reloading = threading.Lock()
         self._stopping = False
 
     def run(self, signals: SignalPipe) -> None:
-        """Accept until SIGTERM or SIGINT, then finish what is in flight."""
+        """Accept until SIGTERM or SIGINT, then finish what is in flight. SIGHUP: take on what credentials are now."""
+        pause = None if self._reporter is None else self._reporter.period_s
         threading.Thread(target=self._guard, name="deadlines", daemon=True).start()
         with selectors.DefaultSelector() as selector:
             selector.register(signals, selectors.EVENT_READ)
             for port, handler in zip(self._ports, self._handlers, strict=True):
                 selector.register(port.sock, selectors.EVENT_READ, (port, handler))
             while not self._stopping:
-                for key, _ in selector.select():
+                for key, _ in selector.select(pause):
                     if key.data is None:
-                        self._stopping = bool(signals.arrived())
+                        self._notice(signals.arrived())
                     elif not self._accept(*key.data):
                         time.sleep(_ACCEPT_PAUSE_S)
+                self._report()
         self._finish()
+
+    def _notice(self, signals: set[int]) -> None:
+        if signals - {signal.SIGHUP}:
+            self._stopping = True
+        elif signals:
+            threading.Thread(target=self._reload, name="reload", daemon=True).start()
+
+    def _reload(self) -> None:
+        """Read credentials, CAs and CRLs; those who are connected already notice nothing."""
+        try:
+            with self._reloading:
+                for port in self._ports:
+                    port.contexts.reload()
+        except Exception:  # noqa: BLE001  the one guard: the worker goes on with what it has
+            log.exception("SIGHUP: not all could be read anew")
+
+    def _report(self) -> None:
+        if self._reporter is not None and self._reporter.due():
+            self._reporter.send(self._accounts, {
+                "connections": (connections := len(self._admission.connections())),
+                "full": connections >= self._limits.max_connections,
+                "handshakes": self._admission.handshakes,
+                "in_work": self._accounts.in_work,
+                "not_after": min(port.contexts.credential.not_after.timestamp() for port in self._ports),
+            })
 
     def _accept(self, port: Port, handler: ConnectionHandler) -> bool:
         """Take one connection, if it is still there. Return: can more be taken at once?"""
-        if len(self._connections) >= self._limits.max_connections:
+        if self._admission.full():
             return False
         try:
             sock, address = port.sock.accept()
@@ -88,49 +140,78 @@ class Worker:
                 log.error("no connection can be accepted: %s", error.strerror)
                 return False
             return True  # the client has gone again
+        if reason := self._admission.refusal(address[0]):
+            sock.close()
+            self._refused(reason, address[0], f"too many connections ({reason})")
+            return True
         sock.setblocking(True)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection = Connection(sock, port.contexts.current(), address[:2], self._is_stopping, self._limits.write_s)
-        self._connections.add(connection)
+        context = port.contexts.current()
+        connection = Connection(sock, context, address[:2], self._is_stopping, self._limits, self._accounts)
+        self._admission.add(connection)
         try:
             threading.Thread(target=self._serve, args=(connection, port, handler), daemon=True).start()
         except RuntimeError as error:  # no more threads
             log.error("no thread for a connection: %s", error)
-            self._connections.discard(connection)
-            connection.close()
+            connection.abort()
+            self._admission.remove(connection)
             return False
+        self._accounts.event("accepted")
         return True
 
     def _serve(self, connection: Connection, port: Port, handler: ConnectionHandler) -> None:
         try:
             known, peer = self._authenticate(connection, port)
-            if known:
+            if known and self._admission.identify(connection, peer):
                 handler(connection, peer)
+            elif known:
+                self._refused("name", connection.peer_address[0], f"too many connections of {peer and peer.dn}")
+                if isinstance(handler, Refusing):
+                    handler.refuse(connection)
         except (ConnectionError, TimeoutError) as error:
             log.debug("%s: %s", connection.peer_address[0], error)
         except Exception:  # noqa: BLE001  the one guard: a connection may fail, the worker goes on
             log.exception("%s: serving the connection failed", connection.peer_address[0])
         finally:
             connection.close()
-            self._connections.discard(connection)
+            self._admission.remove(connection)
 
     def _authenticate(self, connection: Connection, port: Port) -> tuple[bool, Peer | None]:
         """Shake hands. Return: may the connection be served, and for whom?"""
         address = connection.peer_address[0]
+        reason = "broken off"
         try:
             connection.idle = True  # nothing has been asked for yet: a server that stops need not wait
             connection.handshake(time.monotonic() + self._limits.handshake_s)
             connection.idle = False
+            reason = "certificate"
             chain = verified_chain(connection.tls)
-            return True, port.contexts.trust.peer(chain) if chain else None
+            if not chain and not port.anonymous:  # nobody by accident, as after a resumed session (stack.md 3)
+                raise VerificationError(1, "no certificate")
+            peer = port.contexts.trust.peer(chain) if chain else None
+            reason = ""
+            return True, peer
+        except TimeoutError:
+            reason = "too slow"
+            raise
         except SSL.Error as error:
             reasons = [str(entry[-1]) for entry in error.args[0]] if error.args else []
-            if "http request" in reasons:
+            refused = refusal(connection.tls)
+            reason = "certificate" if refused else "no TLS" if "http request" in reasons else "TLS"
+            if reason == "no TLS":
                 connection.plain(_SPEAKS_TLS)
-            log.info("%s: handshake refused: %s", address, refusal(connection.tls) or ", ".join(reasons) or "closed")
+            log.info("%s: handshake refused: %s", address, refused or ", ".join(reasons) or "closed")
         except VerificationError as error:
             log.warning("%s: refused: %s", address, error)
+        finally:
+            if reason:
+                self._accounts.event("handshake failed", reason)
         return False, None
+
+    def _refused(self, reason: str, address: str, text: str) -> None:
+        self._accounts.event("refused", reason)
+        if (others := self._refusals.now()) is not None:
+            log.warning("%s: refused, %s; %d more since the last such line", address, text, others)
 
     def _is_stopping(self) -> bool:
         return self._stopping
@@ -140,7 +221,7 @@ class Worker:
         while True:
             time.sleep(_GUARD_PERIOD_S)
             now = time.monotonic()
-            for connection in tuple(self._connections):
+            for connection in self._admission.connections():
                 if connection.deadline < now:
                     connection.expire()
 
@@ -148,9 +229,44 @@ class Worker:
         for port in self._ports:
             port.sock.close()
         end = time.monotonic() + self._limits.grace_s
-        while self._connections and time.monotonic() < end:
-            for connection in tuple(self._connections):
+        while (left := self._admission.connections()) and time.monotonic() < end:
+            for connection in left:
                 connection.interrupt()
+            self._report()
             time.sleep(0.02)
-        if self._connections:
-            log.warning("%d connections cut off after %g s", len(self._connections), self._limits.grace_s)
+        if left:
+            log.warning("%d connections cut off after %g s", len(left), self._limits.grace_s)
+
+
+class Rarely:
+    """Says when something that happens often may be told again. Thread-safe."""
+
+    def __init__(self, period_s: float) -> None:
+        self._period_s = period_s
+        self._lock = threading.Lock()
+        self._told = -period_s
+        self._untold = 0
+
+    def now(self) -> int | None:
+        """It has happened. Return: None, or how often it has happened untold when it may be told."""
+        with self._lock:
+            now = time.monotonic()
+            if now < self._told + self._period_s:
+                self._untold += 1
+                return None
+            untold, self._told, self._untold = self._untold, now, 0
+            return untold
+
+
+def within_descriptors(limits: Limits) -> Limits:
+    """Limits that leave the application descriptors, of as many as this process can get."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = limits.max_connections + _OTHER_DESCRIPTORS
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    possible = max(soft - _OTHER_DESCRIPTORS, soft // 2)
+    if possible >= limits.max_connections:
+        return limits
+    log.warning("only %d connections at a time: this process may have %d descriptors (ulimit -n)", possible, soft)
+    return dataclasses.replace(limits, max_connections=possible)

@@ -1,6 +1,5 @@
 """HTTP/1.1 for a WSGI application (PEP 3333) over connections of httpg.server."""
 
-import logging
 import sys
 import time
 from collections.abc import Iterable
@@ -11,15 +10,15 @@ from wsgiref.types import WSGIApplication
 import httptools
 
 from gsi.peer import Peer
+from httpg import accesslog
 from httpg.body import RequestBody
 from httpg.connection import RECORD, Connection
 from httpg.http1 import Request, RequestError, RequestParser
 from httpg.limits import Limits
 from httpg.response import Response
 
-log = logging.getLogger(__name__)
-#: One line for each request at level INFO: DN, method, path, status, milliseconds.
-access_log = logging.getLogger("httpg.access")
+#: The key of environ under which an application says what a request is: one of few names, as that of a SOAP operation.
+OPERATION = "httpg.operation"
 
 #: Names of header fields and what PEP 3333 calls them; filled as they are met, up to a limit.
 _VARIABLES: dict[bytes, str] = {b"Content-Type": "CONTENT_TYPE", b"Content-Length": "CONTENT_LENGTH"}
@@ -31,28 +30,59 @@ class HttpProtocol:
 
     environ has, beyond PEP 3333: `gsi.peer` (gsi.peer.Peer, None for an anonymous client), `wsgi.input_terminated`
     (True: read to the end, with or without CONTENT_LENGTH). An answer without Content-Length is sent chunked, each
-    piece as it comes.
+    piece as it comes. What the application leaves in `httpg.operation` names the request in access log and metrics.
     """
 
-    def __init__(self, app: WSGIApplication, limits: Limits = Limits()) -> None:
+    def __init__(self, app: WSGIApplication, limits: Limits | None = None) -> None:
+        """limits: of requests, instead of those of the server."""
         self._app = app
         self._limits = limits
 
     def __call__(self, connection: Connection, peer: Peer | None) -> None:
         """Serve the requests of one connection until it ends."""
-        parser = RequestParser(self._limits)
-        base = _base_environ(connection, peer)
+        Conversation(self._app, self._limits or connection.limits, connection, peer).run()
+
+    def refuse(self, connection: Connection) -> None:
+        """Tell a client who has too many connections to come again later (RFC 6585, 429)."""
+        response = Response(connection, None, keep_alive=False)
+        response.plain("429 Too Many Requests", "you have too many connections, close some or try again later",
+                       connection.limits.retry_after_s)
+        connection.close(linger=True)
+
+
+class Conversation:
+    """The requests of one connection."""
+
+    __slots__ = ("_app", "_base", "_connection", "_limits", "_parser", "_who")
+
+    def __init__(self, app: WSGIApplication, limits: Limits, connection: Connection, peer: Peer | None) -> None:
+        self._app = app
+        self._limits = limits
+        self._connection = connection
+        self._parser = RequestParser(limits)
+        self._base = _base_environ(connection, peer)
+        self._who = accesslog.caller(peer, connection.peer_address[0])
+
+    def run(self) -> None:
+        """Serve them, until the client is through or cannot be understood."""
         try:
-            while request := self._next_request(connection, parser):
-                if not self._exchange(connection, parser, request, base):
+            while request := self._next_request():
+                if not self._exchange(request):
                     break
         except RequestError as error:
-            response = Response(connection, None, keep_alive=False)
-            response.plain(error.status, error.reason)
-            connection.close(linger=True)
+            self._refuse(error)
 
-    def _next_request(self, connection: Connection, parser: RequestParser) -> Request | None:
+    def _refuse(self, error: RequestError) -> None:
+        """What came is no request: there is nothing to be called, but somebody may want to know."""
+        started = time.perf_counter()
+        response = Response(self._connection, None, keep_alive=False)
+        response.plain(error.status, error.reason)
+        self._note(None, response, {}, started)
+        self._connection.close(linger=True)
+
+    def _next_request(self) -> Request | None:
         """Wait for a request header; None when the client (or this server) is through. Raises RequestError."""
+        parser, connection = self._parser, self._connection
         header_deadline = 0.0
         while not parser.ready:
             if parser.error:
@@ -68,39 +98,75 @@ class HttpProtocol:
             parser.feed(octets)
         return parser.ready.popleft()
 
-    def _exchange(self, connection: Connection, parser: RequestParser, request: Request,
-                  base: dict[str, Any]) -> bool:
+    def _exchange(self, request: Request) -> bool:
         """Answer one request. Return: can another one follow on this connection?"""
         started = time.perf_counter()
-        body = RequestBody(connection, parser, request, self._limits)
-        response = Response(connection, request, keep_alive=request.keep_alive)
+        body = RequestBody(self._connection, self._parser, request, self._limits)
+        response = Response(self._connection, request, keep_alive=request.keep_alive)
+        environ: dict[str, Any] = {}
+        try:
+            if self._connection.accounts.enter():
+                try:
+                    self._answer(request, body, response, environ)
+                finally:
+                    self._connection.accounts.leave()
+                    body.forget()
+            else:
+                self._decline(body, response)
+        finally:
+            self._note(request, response, environ, started)
+        if response.keep_alive and body.all_here:
+            return True
+        self._connection.close(linger=not body.all_here)
+        return False
+
+    def _answer(self, request: Request, body: RequestBody, response: Response, environ: dict[str, Any]) -> None:
         try:
             body.check_length()
-            self._call(request, body, response, base)
+            _fill(environ, self._base, request, body)
+            self._call(environ, body, response)
         except RequestError as error:
-            response.plain(error.status, error.reason)
+            response.plain(error.status, error.reason, error.retry_after_s)
         except (ConnectionError, TimeoutError):
             raise
         except BaseException:
             if not response.started:
                 response.plain("500 Internal Server Error", "The server could not serve this request.")
             raise
-        finally:
-            if access_log.isEnabledFor(logging.INFO):
-                _log_access(base["gsi.peer"], request, response, started)
-        if response.keep_alive and body.all_here:
-            return True
-        connection.close(linger=not body.all_here)
-        return False
 
-    def _call(self, request: Request, body: RequestBody, response: Response, base: dict[str, Any]) -> None:
-        answer: Iterable[bytes] = self._app(_environ(request, body, base), response.start)
+    def _decline(self, body: RequestBody, response: Response) -> None:
+        """Too much work already. The connection stays if it can: a new one would be more work than the answer."""
+        self._connection.accounts.event("refused", "requests")
+        response.plain("503 Service Unavailable", "the server has too much to do, try again later",
+                       self._limits.retry_after_s, keep_alive=body.all_here)
+
+    def _call(self, environ: dict[str, Any], body: RequestBody, response: Response) -> None:
+        answer: Iterable[bytes] = self._app(environ, response.start)
         try:
             response.send(answer, may_follow=body)
         finally:
             close = getattr(answer, "close", None)
             if close is not None:
                 close()
+
+    def _note(self, request: Request | None, response: Response, environ: dict[str, Any],
+              started: float) -> None:
+        """For access log and metrics. Bytes that came with this request's header count for it."""
+        connection = self._connection
+        log_it, accounts = accesslog.wanted(), connection.accounts
+        if not log_it and not accounts.counting:
+            return
+        seconds = time.perf_counter() - started
+        status = response.status[:3]
+        received, sent = connection.received, connection.sent
+        connection.received = connection.sent = 0
+        operation: str = environ.get(OPERATION, "")
+        if accounts.counting:
+            kind = operation or (request.method.decode("latin-1") if request else "none")
+            accounts.request(kind, status, seconds, received, sent)
+        if log_it:
+            what = operation or (_method_and_path(request) if request else "-")
+            accesslog.write(self._who, what, status, seconds, received, sent)
 
 
 def _base_environ(connection: Connection, peer: Peer | None) -> dict[str, Any]:
@@ -113,9 +179,10 @@ def _base_environ(connection: Connection, peer: Peer | None) -> dict[str, Any]:
     }
 
 
-def _environ(request: Request, body: RequestBody, base: dict[str, Any]) -> dict[str, Any]:
+def _fill(environ: dict[str, Any], base: dict[str, Any], request: Request, body: RequestBody) -> None:
+    """Put in what PEP 3333 says. Raises RequestError."""
     path, query = _path_and_query(request.target)
-    environ = base.copy()
+    environ.update(base)
     environ["REQUEST_METHOD"] = request.method.decode("latin-1")
     environ["PATH_INFO"] = path
     environ["QUERY_STRING"] = query
@@ -127,7 +194,6 @@ def _environ(request: Request, body: RequestBody, base: dict[str, Any]) -> dict[
         environ[variable] = f"{environ[variable]},{text}" if variable in environ else text
     if request.chunked:
         environ.pop("CONTENT_LENGTH", None)
-    return environ
 
 
 def _variable(name: bytes) -> str:
@@ -155,11 +221,5 @@ def _path_and_query(target: bytes) -> tuple[str, str]:
     return path.decode("latin-1"), query.decode("latin-1")
 
 
-def _log_access(peer: Peer | None, request: Request, response: Response, started: float) -> None:
-    path = request.target.partition(b"?")[0].decode("latin-1")
-    access_log.info(
-        '"%s" %s %s %s %.1f', peer.dn if peer else "-", request.method.decode("latin-1"), path,
-        response.status.partition(" ")[0] or "-", (time.perf_counter() - started) * 1000,
-    )
-
-
+def _method_and_path(request: Request) -> str:
+    return f"{request.method.decode('latin-1')} {request.target.partition(b'?')[0].decode('latin-1')}"

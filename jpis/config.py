@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lxml import etree
 
-import soap.xml
+import guarded.xml
 from jpis.attributes import JOBID_ID, attribute_id
 
 log = logging.getLogger(__name__)
@@ -108,8 +108,8 @@ def load(path: Path) -> Configuration:
 def parse(data: bytes) -> Configuration:
     """Make a configuration of the bytes of a file. Raises ConfigurationError."""
     try:
-        root = soap.xml.parse(data)
-    except soap.xml.XmlRefused as error:
+        root = guarded.xml.parse(data)
+    except guarded.xml.XmlRefused as error:
         raise ConfigurationError(f"is not well-formed XML: {error}") from error
     if etree.QName(root).localname != ROOT:
         raise _error(root, f"the root element is <{etree.QName(root).localname}>, expected <{ROOT}>")

@@ -14,12 +14,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import soap.contract
 import sql
-from gsi.authz import PeerList
 from gsi.credential import Credential, ca_directory
 from gsi.errors import GsiError
+from gsi.peers import PeerList
 from httpg import daemon
 from httpg.client import session
-from httpg.server import Listener, Server
+from httpg.server import Limits, Listener, Server, Status
 from httpg.wsgi import HttpProtocol
 from jpis import config, feedloop, feeds, localfeed, schema, service
 from jpis.config import Configuration
@@ -70,6 +70,8 @@ class Options:
     admins: Path | None
     open_to_all: bool
     workers: int | None
+    limits: Limits = Limits()
+    status_port: tuple[str, int] | None = None
 
     def credential(self) -> Credential:
         """Read the server's credential, anew each time: it may have been renewed. Raises GsiError."""
@@ -89,8 +91,9 @@ class Options:
 @click.option("--endpoint", metavar="URL", help="How Primary Storages reach this server; https://HOST:PORT by default.")
 @click.option("-n", "--noauth", "--no-auth", "open_to_all", is_flag=True, help="Show everybody the jobs of all users.")
 @daemon.credential_options()
+@daemon.server_options
 @click.option("--peers", type=daemon.PATH,
-              help="Who may feed: file with one DN a line. This server's own DN always may.")
+              help="Who may feed: a DN or VO attribute a line, as in etc/peers. This server always may.")
 @click.option("--admins", type=daemon.PATH, help="Who may add and delete feeds: a file like --peers.")
 @click.option("-s", "--slaves", "workers", type=click.IntRange(1, 1000), help="Server processes; feeds + 1 by default.")
 @click.option("-D", "--delete-db", is_flag=True, help="Forget all jobs and feeds first.")
@@ -105,14 +108,15 @@ def command(
     config: Path, database: str | None, port: int, listen: str, endpoint: str | None, open_to_all: bool,
     cert: Path | None, key: Path | None, ca_dir: Path | None, peers: Path | None, admins: Path | None,
     workers: int | None, delete_db: bool, force_feed: bool, feeding: Path | None, query_type: str | None,
-    foreground: bool, pidfile: Path | None, logfile: Path | None,
+    foreground: bool, pidfile: Path | None, logfile: Path | None, status_port: tuple[str, int] | None,
+    server_limits: Limits,
 ) -> None:
     """Index attributes of finished jobs and answer queries over them."""
     options = Options(
         config=config, database=database or _default_database(),
         port=port, listen=listen, endpoint=endpoint or f"https://{socket.getfqdn()}:{port}", cert=cert, key=key,
         ca_dir=ca_dir or ca_directory(os.environ), peers=peers, admins=admins, open_to_all=open_to_all,
-        workers=workers,
+        workers=workers, limits=server_limits, status_port=status_port,
     )
     daemon.log_to_stderr()
     os.umask(0o077)  # what is indexed is not for every user of this machine
@@ -166,7 +170,10 @@ def _server(options: Options, configuration: Configuration) -> Server:
         credential,
         options.ca_dir,
         workers=options.workers or min(len(configuration.feeds) + 1, MAX_WORKERS),
+        limits=options.limits,
         background=[("feed loop", lambda stop: _keep_feeds(options, configuration, stop))],
+        reload=options.credential,
+        status=None if options.status_port is None else Status(*options.status_port, NAME, sql.check(options.database)),
     )
 
 

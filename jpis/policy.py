@@ -10,25 +10,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gsi.authz import Access, PeerList
+from gsi.authz import Access, Outlook, ServicePolicy, listed
 from gsi.peer import Peer
+from gsi.peers import PeerList
 
 
-class IndexPolicy:
-    """The rules above; names of each list may change while the server runs."""
+class IndexPolicy(ServicePolicy):
+    """The rules above; the members of each list may change while the server runs."""
 
     def __init__(self, feeders: PeerList, admins: PeerList) -> None:
-        self._feeders = feeders
-        self._admins = admins
+        self._lists = {Access.TRUSTED_PEER: feeders, Access.ADMIN: admins}
 
-    def permits(self, access: Access, peer: Peer | None, operation: str, arguments: Mapping[str, Any]) -> bool:
-        """See gsi.authz.Policy."""
-        if access is Access.ANYONE:
-            return True
-        if peer is None:
-            return False
-        if access is Access.AUTHENTICATED:
-            return True
-        if access is Access.TRUSTED_PEER:
-            return peer.dn in self._feeders
-        return access is Access.ADMIN and peer.dn in self._admins
+    def decide(self, peer: Peer, access: Access, arguments: Mapping[str, Any] | None) -> Outlook:
+        """See gsi.authz.ServicePolicy."""
+        if access in self._lists:
+            return listed(peer, self._lists[access], access)
+        return super().decide(peer, access, arguments)

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import soap.contract
 import sql
-from gsi.authz import Access, Policy, requires
+from gsi.authz import Access, Policy, Resource, requires
 from jpis import feeds
 from jpis.answer import Job, answer
 from jpis.config import OPERATORS, Condition, Feed
@@ -48,7 +48,7 @@ class IndexServer:
         self._updater = Updater(engine, schema)
         self._types = soap.contract.load(CONTRACT).types
 
-    @requires(Access.TRUSTED_PEER)
+    @requires(Access.TRUSTED_PEER, protects=Resource.FEED)
     def update_jobs(
         self, call: Call, *, feedId: str | None, feedDone: bool | None, jobAttributes: list[Any]  # noqa: N803
     ) -> None:
@@ -57,7 +57,7 @@ class IndexServer:
             self._await_feed(feedId or "")
             self._updater.update(feedId or "", bool(feedDone), jobAttributes)
 
-    @requires(Access.AUTHENTICATED)
+    @requires(Access.AUTHENTICATED, protects=Resource.JOB)
     def query_jobs(self, call: Call, *, conditions: list[Any], attributes: list[str]) -> Mapping[str, Iterable[Any]]:
         """Answer with the jobs that match: those of the caller, or of all users when the server is open."""
         with _faults("QueryJobs"):
@@ -66,7 +66,7 @@ class IndexServer:
             found = answer(self._engine, self._schema, query)
         return {"jobs": self._records(found)}
 
-    @requires(Access.ADMIN)
+    @requires(Access.ADMIN, protects=Resource.FEED)
     def add_feed(self, call: Call, *, feed: Any) -> None:
         """Ask for another feed, in addition to the configured ones, until DeleteFeed or a start with -F or -D."""
         with _faults("AddFeed"):
@@ -74,25 +74,25 @@ class IndexServer:
             configuration = self._schema.configuration
             sql.transact(self._engine, lambda conn: feeds.add(conn, definition, configuration, configured=False))
 
-    @requires(Access.ADMIN)
+    @requires(Access.ADMIN, protects=Resource.FEED)
     def get_feed_ids(self, call: Call, *, feeds: list[Any]) -> None:
         """Refused: the contract has no place for an answer (its list is an input by mistake, jp.md 1.4)."""
         raise PosixFault(
             errno.ENOSYS, "the contract gives GetFeedIDs no answer; ServerConfiguration tells the feeds with their ids"
         )
 
-    @requires(Access.ADMIN)
+    @requires(Access.ADMIN, protects=Resource.FEED)
     def delete_feed(self, call: Call, *, feedId: str | None) -> None:  # noqa: N803
         """Forget a feed: what comes for it is refused, and the Primary Storage lets it expire."""
         with _faults("DeleteFeed"):
             if not sql.transact(self._engine, lambda conn: feeds.remove(conn, feedId or "")):
                 raise UnknownFeed(f"no feed {feedId!r} is known here")
 
-    @requires(Access.AUTHENTICATED)
+    @requires(Access.AUTHENTICATED, protects=Resource.SERVICE)
     def server_configuration(self, call: Call) -> Mapping[str, Iterable[Any]]:
         """Tell what is indexed and which feeds run; their ids are told to administrators only."""
         configuration = self._schema.configuration
-        admin = self._policy.permits(Access.ADMIN, call.peer, "ServerConfiguration", {})
+        admin = self._policy.outlook(call.peer, Access.ADMIN).granted
         with _faults("ServerConfiguration"), sql.read(self._engine) as conn:
             rows = feeds.everything(conn)
         return {

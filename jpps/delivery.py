@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 #: Records in one UpdateJobs (jp.md 2.10).
 BATCH = 200
-#: A call is closed when its values reach this many bytes: peers limit what they read (soap.xml: 32 MB).
+#: A call is closed when its values reach this many bytes: peers limit what they read (guarded.xml: 32 MB).
 MAX_CALL_BYTES = 8 * 1024 * 1024
 #: So many refusals and no success: the index server is in trouble, not the records.
 _MAX_REFUSALS = 5

@@ -13,7 +13,7 @@ import sql
 from gsi.credential import ca_directory
 from gsi.errors import GsiError
 from httpg import daemon
-from httpg.server import StartUpError
+from httpg.server import Limits, StartUpError, Status
 from jpps import feeds, server, uploads
 from jpps.plugins import registry
 from jpps.server import Settings
@@ -38,7 +38,8 @@ Examples:
       -B D,jpps/secret@localhost:jpps -P lb -P sandbox -P classad -a /etc/glite/peers -c hostcert.pem -k hostkey.pem
 
 \b
-The file of peers has one DN a line, as in /DC=org/DC=example/CN=lb.example.org. It is read again when it changes.
+The file of peers has one name a line: a DN, as /DC=org/DC=example/CN=lb.example.org, or a VO attribute, as
+/vo/Role=operator. It is read again when it changes.
 Without it nobody may register jobs or upload files.
 """
 
@@ -77,6 +78,7 @@ class BackEnd(click.ParamType[tuple[str, str]]):
 @click.option("--max-file-size", type=click.IntRange(1), default=uploads.DEFAULT_MAX_FILE, show_default=True,
               metavar="BYTES", help="Largest file to take.")
 @daemon.credential_options()
+@daemon.server_options
 @click.option("-d", "--debug", "foreground", is_flag=True, help="Stay in the foreground, log to the terminal.")
 @click.option("-i", "--pidfile", type=daemon.PATH, help="File for the process id.")
 @click.option("-l", "--logfile", type=daemon.PATH, help="Log file, when not in the foreground.")
@@ -86,7 +88,7 @@ def command(
     back_end: Sequence[tuple[str, str]], plugins: tuple[str, ...], peers: Path | None, index_peers: Path | None,
     port: int, listen: str, workers: int, open_to_all: bool, feed_ttl: int, max_file_size: int, cert: Path | None,
     key: Path | None, ca_dir: Path | None, foreground: bool, pidfile: Path | None, logfile: Path | None,
-    socket: str | None, file_prefix: str | None,
+    socket: str | None, file_prefix: str | None, status_port: tuple[str, int] | None, server_limits: Limits,
 ) -> None:
     """Keep the files and tags of jobs for good, answer for their attributes and feed index servers."""
     root, prefix, database = _back_end(dict(back_end))
@@ -94,6 +96,7 @@ def command(
         root=root, prefix=prefix, database=database, ca_dir=ca_dir or ca_directory(os.environ), cert=cert, key=key,
         plugins=plugins or registry.DEFAULT, peers=peers, index_peers=index_peers, listen=listen, port=port,
         workers=workers, open_to_all=open_to_all, feed_ttl_s=feed_ttl, max_file=max_file_size,
+        status=None if status_port is None else Status(*status_port, NAME, sql.check(database)), limits=server_limits,
     )
     daemon.log_to_stderr()
     os.umask(0o077)  # jobs are not for every user of this machine

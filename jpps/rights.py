@@ -8,7 +8,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gsi.authz import Access
+from gsi.authz import Access, Outlook, ServicePolicy, depends, listed, yes
 from gsi.names import same_dn
 from gsi.peer import Peer
 from jpps.errors import Denied
@@ -16,26 +16,26 @@ from jpps.jobs import Job
 
 
 @dataclass(frozen=True)
-class Rights:
-    """The policy of one server. `peers`, `index_peers`: DNs; `open_to_all`: no owner checks (option -n)."""
+class Rights(ServicePolicy):
+    """The policy of one server. `peers`, `index_peers`: lists of peers; `open_to_all`: no owner checks (option -n)."""
 
-    peers: Container[str]
-    index_peers: Container[str]
+    peers: Container[object]
+    index_peers: Container[object]
     open_to_all: bool = False
 
-    def permits(self, access: Access, peer: Peer | None, operation: str, arguments: Mapping[str, Any]) -> bool:
-        """See gsi.authz.Policy. Whose job it is, the handler finds out: it looks the job up with `check_owner`."""
+    def decide(self, peer: Peer, access: Access, arguments: Mapping[str, Any] | None) -> Outlook:
+        """Whose job or feed it is, the operation finds out: it looks it up, and the job with `check_owner`."""
         if access is Access.TRUSTED_PEER:
-            return peer is not None and peer.dn in self.peers
-        return peer is not None and access in (Access.AUTHENTICATED, Access.JOB_OWNER)
+            return listed(peer, self.peers, access)
+        if access in (Access.JOB_OWNER, Access.SUBSCRIBER, Access.FEED_OWNER) and self.open_to_all:
+            return yes("this server is open to every authenticated peer")
+        if access is Access.SUBSCRIBER:
+            return listed(peer, self.index_peers, access)
+        if access is Access.FEED_OWNER:
+            return depends("for the feeds that you have subscribed")
+        return depends("for your own jobs") if access is Access.JOB_OWNER else super().decide(peer, access, arguments)
 
     def check_owner(self, peer: Peer | None, job: Job) -> None:
         """Raise Denied unless the peer owns the job."""
         if not self.open_to_all and (peer is None or not same_dn(peer.dn, job.owner)):
             raise Denied("you are not a job owner")
-
-    def check_index(self, peer: Peer | None) -> str:
-        """Return the DN of a peer that may subscribe. Raises Denied."""
-        if peer is None or not (self.open_to_all or peer.dn in self.index_peers):
-            raise Denied("you are not a trusted index server")
-        return peer.dn

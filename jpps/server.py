@@ -9,11 +9,10 @@ import requests
 
 import soap.contract
 import sql
-from gsi.authz import PeerList
 from gsi.credential import Credential
+from gsi.peers import PeerList
 from httpg.client import session
-from httpg.limits import Limits
-from httpg.server import Listener, Server
+from httpg.server import Limits, Listener, Server, Status
 from httpg.wsgi import HttpProtocol
 from jpps import courier, feeds, uploads
 from jpps.collect import Sources
@@ -51,6 +50,8 @@ class Settings:
     open_to_all: bool = False
     feed_ttl_s: int = feeds.DEFAULT_TTL_S
     max_file: int = uploads.DEFAULT_MAX_FILE
+    status: Status | None = None
+    limits: Limits = Limits()
 
     def credential(self) -> Credential:
         """Read the server's credential, anew each time: it may have been renewed. Raises GsiError."""
@@ -81,7 +82,8 @@ def server(settings: Settings) -> Server:
     settings.sources()
     return Server(
         [Listener(settings.listen, settings.port, lambda: protocol(settings))], settings.credential(), settings.ca_dir,
-        workers=settings.workers, background=[("feeds", lambda stop: deliver(settings, stop))],
+        workers=settings.workers, limits=settings.limits, background=[("feeds", lambda stop: deliver(settings, stop))],
+        reload=settings.credential, status=settings.status,
     )
 
 
@@ -91,7 +93,7 @@ def protocol(settings: Settings) -> HttpProtocol:
     receiving = Uploads(engine, sources, settings.max_file)
     handler = PrimaryStorage(engine, sources, receiving, rights, settings.feed_ttl_s)
     operations = application(soap.contract.load(CONTRACT), handler, policy=rights)
-    return HttpProtocol(Transfer(engine, sources.storage, receiving, rights, operations), Limits())
+    return HttpProtocol(Transfer(engine, sources.storage, receiving, rights, operations))
 
 
 def deliver(settings: Settings, stop: threading.Event) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import soap.contract
 import sql
-from gsi.authz import Access, requires
+from gsi.authz import Access, Resource, requires
 from jpps import attributes, collect, feeds, files, jobs, recording, wire
 from jpps.attributes import Value
 from jpps.collect import JobView, Sources
@@ -74,7 +74,7 @@ class PrimaryStorage:
         self._feed_ttl_s = feed_ttl_s
         self._contract = soap.contract.load("JobProvenancePS")
 
-    @requires(Access.TRUSTED_PEER)
+    @requires(Access.TRUSTED_PEER, protects=Resource.JOB)
     @_faults
     def register_job(self, call: Call, *, job: str, owner: str) -> None:
         """Register a job for its owner. EEXIST: it is registered already, whoever is its owner."""
@@ -88,7 +88,7 @@ class PrimaryStorage:
 
         self._storage.make_directory(sql.transact(self._engine, work))
 
-    @requires(Access.TRUSTED_PEER)
+    @requires(Access.TRUSTED_PEER, protects=Resource.JOB)
     @_faults
     def start_upload(self, call: Call, *, job: str, class_: str, name: str | None, commitBefore: datetime,
                      contentType: str | None) -> Answer:
@@ -102,20 +102,20 @@ class PrimaryStorage:
         destination, deadline = self._uploads.start(wanted, call.peer.dn)
         return {"destination": destination, "commitBefore": deadline}
 
-    @requires(Access.TRUSTED_PEER)
+    @requires(Access.TRUSTED_PEER, protects=Resource.JOB)
     @_faults
     def commit_upload(self, call: Call, *, destination: str) -> None:
         """Make an upload permanent. ENOENT: no such upload, its time is over, or the file has not arrived."""
         assert call.peer is not None
         self._uploads.commit(destination, call.peer.dn)
 
-    @requires(Access.JOB_OWNER)
+    @requires(Access.JOB_OWNER, protects=Resource.JOB)
     @_faults
     def record_tag(self, call: Call, *, jobid: str, tag: Any) -> None:
         """Record a tag of a job."""
         self._record(call, [(jobid, [self._tag(tag, attributes.now())])])
 
-    @requires(Access.JOB_OWNER)
+    @requires(Access.JOB_OWNER, protects=Resource.JOB)
     @_faults
     def record_multi_tags(self, call: Call, *, jobs: Sequence[Any]) -> None:  # the wire's name
         """Record tags of several jobs; origin and time of the caller count for nothing.
@@ -134,7 +134,7 @@ class PrimaryStorage:
         changes = [(job, recording.record(self._storage, job, new)) for job, new in owned if new]
         sql.transact(self._engine, lambda conn: self._announce(conn, changes))
 
-    @requires(Access.JOB_OWNER)
+    @requires(Access.JOB_OWNER, protects=Resource.JOB)
     @_faults
     def get_job_attributes(self, call: Call, *, jobid: str, attributes: Sequence[str]) -> Answer:  # the wire's name
         """Return the values of attributes: per name tags before files, at the end owner and registration time.
@@ -151,7 +151,7 @@ class PrimaryStorage:
     def _values(self, view: JobView, name: str) -> Sequence[Value]:
         return view.values(name) if name in _METADATA else view.tagged(name) + view.filed(name)
 
-    @requires(Access.JOB_OWNER)
+    @requires(Access.JOB_OWNER, protects=Resource.JOB)
     @_faults
     def get_job_files(self, call: Call, *, jobid: str) -> Answer:
         """Return the files that were committed. ENOENT: there is none."""
@@ -167,12 +167,13 @@ class PrimaryStorage:
             raise NotFound("no file")
         return {"files": found}
 
-    @requires(Access.AUTHENTICATED)
+    @requires(Access.SUBSCRIBER, protects=Resource.FEED)
     @_faults
     def feed_index(self, call: Call, *, destination: str, attributes: Sequence[str], conditions: Sequence[Any],
                    history: bool, continuous: bool) -> Answer:
         """Subscribe an index server. What is granted here is delivered; what cannot be is refused here (EINVAL)."""
-        subscriber = self._rights.check_index(call.peer)
+        assert call.peer is not None
+        subscriber = call.peer.dn
         wanted = tuple(map(wire.condition, conditions))
         subscription = Subscription(destination, tuple(attributes), wanted, history, continuous)
         subscription.check()
@@ -182,7 +183,7 @@ class PrimaryStorage:
         )
         return {"feedId": sql.transact(self._engine, subscribe), "feedExpires": expires}
 
-    @requires(Access.AUTHENTICATED)
+    @requires(Access.FEED_OWNER, protects=Resource.FEED)
     @_faults
     def feed_index_refresh(self, call: Call, *, feedId: str) -> Answer:
         """Prolong a feed of the caller's. ENOENT: it has expired or never was, and is to be subscribed anew."""

@@ -20,6 +20,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 import sql
+from gsi.authz import log_refusal
 from gsi.peer import Peer
 from jpps import files, jobs
 from jpps.errors import Denied, Invalid, JppsError, NotFound
@@ -28,6 +29,7 @@ from jpps.jobs import Job, userid
 from jpps.rights import Rights
 from jpps.storage import Storage, open_plain
 from jpps.uploads import AlreadyStored, TooLarge, Uploads
+from soap import whoami
 
 log = logging.getLogger(__name__)
 
@@ -67,17 +69,20 @@ class Transfer:
 
     def __call__(self, environ: Environ, start_response: Start) -> Iterable[bytes]:
         path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
-        ours = path.startswith(self._storage.url_path) and environ["REQUEST_METHOD"] != "POST"
-        if not ours and environ["REQUEST_METHOD"] != "PUT":
+        method = environ["REQUEST_METHOD"]
+        ours = path.startswith(self._storage.url_path) and path != whoami.PATH and method != "POST"
+        if not ours and method != "PUT":
             return self._soap(environ, start_response)
         try:
             return self._answer(environ, start_response, path)
         except JppsError as error:
+            if isinstance(error, Denied):
+                log_refusal(environ.get("gsi.peer"), f"{environ['REQUEST_METHOD']} of a file", error.description)
             return _refuse(start_response, _status(error), error.description)
         except (ConnectionError, TimeoutError):  # OSErrors of the client's making
             raise
         except (SQLAlchemyError, OSError) as error:
-            log.exception("%s of a file failed", environ["REQUEST_METHOD"])
+            log.exception("%s of a file failed", method)
             full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
             status = HTTPStatus.INSUFFICIENT_STORAGE if full else HTTPStatus.INTERNAL_SERVER_ERROR
             return _refuse(start_response, status, "the file cannot be handled at present")

@@ -1,1 +1,1 @@
-"""The SOAP binding: WSDL and XSD become models, codec and dispatcher; one guarded door for XML."""
+"""The SOAP binding: WSDL and XSD become models, codec and dispatcher."""

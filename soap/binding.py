@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gsi.authz import Requirement, declared
 from soap.contract import Operation, Port
 
 if TYPE_CHECKING:
-    from gsi.authz import Access
     from gsi.peer import Peer
 
 Handler = Callable[..., Mapping[str, Any] | None]
@@ -29,11 +29,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """An operation with the method that does it and the accesses of which any suffices."""
+    """An operation with the method that does it, and who may call it."""
 
     operation: Operation
     method: Handler
-    accesses: tuple["Access", ...]
+    requirement: Requirement
 
 
 def bind(port: Port, handler: object) -> dict[str, Bound]:
@@ -42,12 +42,13 @@ def bind(port: Port, handler: object) -> dict[str, Bound]:
     bound: dict[str, Bound] = {}
     for operation in port.operations.values():
         method = getattr(handler, operation.method, None)
+        requirement = declared(method)
         problem = _problem(operation, method)
         if problem:
             problems.append(problem)
         else:
-            assert method is not None
-            bound[operation.name] = Bound(operation, method, method.__access__)
+            assert method is not None and requirement is not None
+            bound[operation.name] = Bound(operation, method, requirement)
     expected = {operation.method for operation in port.operations.values()}
     problems += [
         f"{name}: port {port.name} has no such operation" for name in _declared(handler) if name not in expected
@@ -60,7 +61,7 @@ def bind(port: Port, handler: object) -> dict[str, Bound]:
 def _problem(operation: Operation, method: Any) -> str | None:
     if method is None:
         return f"operation {operation.name} has no method {operation.method}"
-    if not getattr(method, "__access__", ()):
+    if declared(method) is None:
         return f"method {operation.method} does not say who may call it (@requires)"
     wanted = {member.attribute for member in operation.input.members}
     parameters = list(inspect.signature(method).parameters.values())[1:]
@@ -75,5 +76,5 @@ def _problem(operation: Operation, method: Any) -> str | None:
 def _declared(handler: object) -> Iterator[str]:
     """Names of the methods that are meant as operations: those that say who may call them."""
     for name in dir(type(handler)):
-        if not name.startswith("__") and getattr(getattr(type(handler), name), "__access__", None):
+        if not name.startswith("__") and declared(getattr(type(handler), name)):
             yield name

@@ -14,7 +14,8 @@ from typing import Any
 import requests
 from lxml import etree
 
-from soap import faultreader, xml
+from guarded import xml
+from soap import faultreader
 from soap.contract import Contract, Operation
 from soap.envelope import SOAP, Writer
 from soap.schema import Member

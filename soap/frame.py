@@ -13,7 +13,8 @@ from typing import Any
 from lxml import etree
 
 import soap.compat  # noqa: F401  (before spyne)
-from soap import envelope, leniency, xml
+from guarded import xml
+from soap import envelope, leniency
 from soap.contract import Contract, Operation, Port
 from soap.faults import Fault
 from soap.guard import Guard
@@ -109,11 +110,13 @@ class _Protocol(Soap11):  # type: ignore[misc]
         except Fault as fault:
             raise Carried(fault) from None
         ctx.method_request_string = ctx.in_body_doc.tag
-        if ctx.method_request_string not in self._operations:
+        operation = self._operations.get(ctx.method_request_string)
+        if operation is None:
             name = etree.QName(ctx.in_body_doc)
             raise Carried(
                 Fault("Client", f"Method '{name.localname}' in namespace '{name.namespace or ''}' is not implemented")
             )
+        ctx.udc["httpg.operation"] = operation.name  # for access log and metrics of the server
 
     def deserialize(self, ctx: Any, message: Any) -> None:
         operation = self._operations[ctx.in_body_doc.tag]

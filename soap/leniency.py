@@ -15,7 +15,7 @@ In the message (`normalise`, applied only when validation fails at first, as it 
 - children that the type does not have are dropped (gSOAP skips them; other releases of the interfaces have them).
 
 In the values (the decoders): EMPTY_IS_ABSENT below. By the nature of our reading, not listed further: booleans
-as 0/1, any prefix, any path, any SOAPAction, chunked or not, any charset of `soap.xml`.
+as 0/1, any prefix, any path, any SOAPAction, chunked or not, any charset of `guarded.xml`.
 """
 
 from lxml import etree

@@ -1,7 +1,7 @@
 """A SOAP service as a WSGI application, made from a contract and a handler.
 
     class Storage:
-        @requires(Access.TRUSTED_PEER)
+        @requires(Access.TRUSTED_PEER, protects=Resource.JOB)
         def register_job(self, call: Call, *, job: str, owner: str) -> None: ...
 
     app = soap.service.application(soap.contract.load("JobProvenancePS"), Storage(), policy=policy)
@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from lxml import etree
 
-from soap import envelope, http, xml
+from gsi.authz import Access, Outlook, Policy, Resource, Verdict, judge, log_refusal, requires
+from guarded import xml
+from soap import envelope, http, whoami
 from soap.binding import Bound, Call, bind
 from soap.contract import Contract, Operation
 from soap.documents import Documents
@@ -28,7 +30,7 @@ from soap.guard import Guard
 from soap.http import Environ, HttpError, StartResponse
 
 if TYPE_CHECKING:
-    from gsi.authz import Access, Policy
+    from gsi.peer import Peer
 
 __all__ = ["Call", "SoapApplication", "application", "combine", "is_available", "not_yet"]
 
@@ -42,7 +44,7 @@ def application(
     contract: Contract,
     handler: object,
     *,
-    policy: "Policy",
+    policy: Policy,
     port: str | None = None,
     address: str | None = None,
     limit: int = xml.DEFAULT_LIMIT,
@@ -65,7 +67,7 @@ class SoapApplication:
         self,
         contract: Contract,
         handler: object,
-        policy: "Policy",
+        policy: Policy,
         port: str | None,
         address: str | None,
         limit: int,
@@ -78,6 +80,7 @@ class SoapApplication:
         self._policy = policy
         self._translate = translate
         self._bound = bind(self.port, handler)
+        self.rights = whoami.Rights(contract.name, self.port, self.outlook)
         self._frame = Frame(contract, self.port, self._function, self._translated)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -111,9 +114,20 @@ class SoapApplication:
         name = bound.operation.name
         arguments = {member.attribute: getattr(request, member.attribute) for member in bound.operation.input.members}
         call = Call(environ.get("gsi.peer"), name, environ)
-        if not any(self._policy.permits(access, call.peer, name, arguments) for access in bound.accesses):
-            raise PosixFault(errno.EPERM, f"you are not allowed to call {name}")
-        return bound.method(call, **arguments)
+        outlook = judge(self._policy, bound.requirement, call.peer, arguments)
+        if outlook.verdict is Verdict.NO:
+            log_refusal(call.peer, name, outlook.reason)
+            raise PosixFault(errno.EPERM, f"you are not allowed to call {name}: {outlook.reason}")
+        try:
+            return bound.method(call, **arguments)
+        except PosixFault as fault:
+            if fault.code == errno.EPERM:
+                log_refusal(call.peer, name, fault.description or fault.text)
+            raise
+
+    def outlook(self, peer: "Peer | None") -> Mapping[str, Outlook]:
+        """What the policy says of a peer and every operation (its wire name), before anything is called."""
+        return {name: judge(self._policy, bound.requirement, peer) for name, bound in self._bound.items()}
 
 
 class Answer:
@@ -176,6 +190,8 @@ def _serve(
 ) -> Iterable[bytes]:
     try:
         if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+            if environ.get("PATH_INFO") == whoami.PATH:
+                return whoami.answer(environ, start_response, [each.rights for each in applications])
             return http.document(environ, start_response, [each.documents for each in applications])
         body, charset = http.read_request(environ, limit)
     except HttpError as error:
@@ -203,18 +219,17 @@ def _choose_and_answer(
     return chosen.answer(root, None, environ)
 
 
-def not_yet(*accesses: "Access") -> Any:
+def not_yet(*accesses: Access, protects: Resource | None = None) -> Any:
     """A method for an operation that is not built: it answers ENOSYS to those who may call it.
 
-    Declared in a handler as `feed_index_refresh = not_yet(Access.AUTHENTICATED)`.
+    Declared in a handler as `feed_index_refresh = not_yet(Access.FEED_OWNER, protects=Resource.FEED)`.
     """
 
     def refuse(self: object, call: Call, **arguments: Any) -> None:
         raise PosixFault(errno.ENOSYS, f"{call.operation} is not available in this release")
 
-    refuse.__access__ = accesses  # type: ignore[attr-defined]
     refuse.__not_yet__ = True  # type: ignore[attr-defined]
-    return refuse
+    return requires(*accesses, protects=protects)(refuse)
 
 
 def is_available(method: Callable[..., Any]) -> bool:

@@ -1,6 +1,8 @@
 """Validation of messages against the XSD of wsdl/, as strict or as lenient as `soap.leniency` says."""
 
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from lxml import etree
@@ -10,7 +12,6 @@ from soap.contract import Contract
 from soap.schema import XSD
 
 _X = f"{{{XSD}}}"
-_SCHEME = "contract:"
 
 
 class Invalid(Exception):
@@ -41,23 +42,19 @@ class Validator:
             self._idle.append(schema)
 
     def _compile(self) -> etree.XMLSchema:
+        """Compile from files that import one another.
+
+        Resolvers of lxml would need none, but are set for the whole process: while another thread parses anything, an
+        import may find nothing, and the schema then knows no elements and refuses every message.
+        """
         driver = etree.Element(_X + "schema", nsmap={"xsd": XSD})
-        for namespace in self._documents:
-            etree.SubElement(driver, _X + "import", namespace=namespace, schemaLocation=_SCHEME + namespace)
-        parser = etree.XMLParser(no_network=True, resolve_entities=False)
-        parser.resolvers.add(_Resolver(self._documents))
-        return etree.XMLSchema(etree.fromstring(etree.tostring(driver), parser))
-
-
-class _Resolver(etree.Resolver):
-    """Gives libxml2 the schema of a namespace instead of a file."""
-
-    def __init__(self, documents: dict[str, bytes]) -> None:
-        self._documents = documents
-
-    def resolve(self, system_url: str, public_id: str, context: object) -> object:  # type: ignore[override]
-        namespace = (system_url or "").removeprefix(_SCHEME)
-        return self.resolve_string(self._documents[namespace], context, base_url=_SCHEME)
+        with tempfile.TemporaryDirectory(prefix="schema-") as directory:
+            for number, (namespace, document) in enumerate(self._documents.items()):
+                (Path(directory) / _file(number)).write_bytes(document)
+                etree.SubElement(driver, _X + "import", namespace=namespace, schemaLocation=_file(number))
+            path = Path(directory) / "all.xsd"
+            path.write_bytes(etree.tostring(driver))
+            return etree.XMLSchema(file=str(path))
 
 
 def _documents(contract: Contract, relax: Callable[[etree._Element], None]) -> dict[str, bytes]:
@@ -72,10 +69,16 @@ def _documents(contract: Contract, relax: Callable[[etree._Element], None]) -> d
         relax(copy)
         found[namespace] = copy
     _add_wrappers(contract, found)
+    files = {namespace: _file(number) for number, namespace in enumerate(found)}
     for schema in found.values():
         for node in schema.iterfind(_X + "import"):
-            node.set("schemaLocation", _SCHEME + node.get("namespace", ""))
+            node.set("schemaLocation", files[node.get("namespace", "")])
     return {namespace: etree.tostring(schema) for namespace, schema in found.items()}
+
+
+def _file(number: int) -> str:
+    """Where the schema of the namespace with this number stands."""
+    return f"{number}.xsd"
 
 
 def _add_wrappers(contract: Contract, found: dict[str, etree._Element]) -> None:

@@ -6,7 +6,7 @@ from functools import cache
 from lxml import etree
 
 import wsdl
-from soap import xml
+from guarded import xml
 from soap.schema import XSD, Schemas, qname
 
 _W = "{http://schemas.xmlsoap.org/wsdl/}"

@@ -9,7 +9,7 @@ One way in for every service::
 """
 
 from sql.bulk import insert_new, upsert
-from sql.engines import DatabaseUrlError, engine
+from sql.engines import DatabaseUrlError, check, engine
 from sql.migrations import migrate
 from sql.transactions import read, transact, write
 from sql.types import Blob, Key32, LongText, Text255, UtcDateTime
@@ -21,6 +21,7 @@ __all__ = [
     "LongText",
     "Text255",
     "UtcDateTime",
+    "check",
     "engine",
     "insert_new",
     "migrate",

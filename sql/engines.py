@@ -4,8 +4,11 @@ What a service acknowledges must survive a power cut: SQLite runs in WAL with sy
 acknowledged commits), InnoDB with its default flush at every commit. Figures: docs/architecture.md.
 """
 
+import functools
 import re
 import sqlite3
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy
@@ -60,6 +63,23 @@ def engine(url: str | URL) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         return _sqlite(parsed)
     return _mysql(parsed)
+
+
+def check(url: str | URL) -> Callable[[], None]:
+    """Return a check for monitors: it raises SQLAlchemyError or OSError when the database does not answer.
+
+    Its engine is made on the first call: in the process that asks.
+    """
+    parsed = parse_url(url) if isinstance(url, str) else url
+    known = functools.cache(lambda: engine(parsed))
+
+    def ask() -> None:
+        if parsed.get_backend_name() == "sqlite":
+            Path(parsed.database or "").stat()  # connecting would make the file anew
+        with known().connect() as connection:
+            connection.exec_driver_sql("SELECT 1")
+
+    return ask
 
 
 def _sqlite(url: URL) -> Engine:

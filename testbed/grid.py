@@ -61,15 +61,16 @@ def down(grid: Layout) -> None:
 
 
 def status(grid: Layout) -> dict[str, dict[str, Any]]:
-    """For each service: `state` (running, not answering, stopped), `pid`, `url`, `log`."""
+    """For each service: `state` (running, not ready, not answering, stopped), `why` not ready, `pid`, `url`, `log`."""
     found: dict[str, dict[str, Any]] = {}
     for service in SERVICES:
-        running = process.find(mark(grid, service))
+        running, why = process.find(mark(grid, service)), []
         state = "stopped"
         if running is not None:
-            state = "running" if answers(grid, service) else "not answering"
+            why = complaints(grid, service)
+            state = "not answering" if not answers(grid, service) else "not ready" if why else "running"
         found[service.name] = {
-            "state": state, "pid": running.pid if running else None,
+            "state": state, "why": why, "pid": running.pid if running else None,
             "url": grid.url(service.port) if service.port else None, "log": str(grid.log(service.name)),
         }
     return found
@@ -139,7 +140,7 @@ def wait_for(grid: Layout, service: Service) -> None:
     while time.monotonic() < deadline:
         if process.find(mark(grid, service)) is None:
             raise NotUp(f"{service.name} stopped right after its start:\n{_tail(grid, service)}")
-        if answers(grid, service):
+        if answers(grid, service) and not complaints(grid, service):
             return
         time.sleep(0.1)
     raise NotUp(f"{service.name} does not answer within {START_TIMEOUT_S:.0f} s:\n{_tail(grid, service)}")
@@ -148,7 +149,7 @@ def wait_for(grid: Layout, service: Service) -> None:
 def answers(grid: Layout, service: Service) -> bool:
     """True when the service completes a TLS handshake with the user's proxy and answers HTTP."""
     if service.port is None:
-        return process.find(mark(grid, service)) is not None
+        return complaints(grid, service) == []
     try:
         with session(Credential.load(grid.user_proxy), grid.ca_dir, timeout=PROBE_TIMEOUT_S) as connection:
             return connection.get(grid.url(service.port, "/?wsdl")).status_code < 500
@@ -156,9 +157,21 @@ def answers(grid: Layout, service: Service) -> bool:
         return False
 
 
+def complaints(grid: Layout, service: Service) -> list[str]:
+    """Why the service is not ready, in its own words; empty when it is."""
+    try:
+        with requests.Session() as connection:
+            connection.trust_env = False
+            answer = connection.get(grid.status_url(service.name, "/healthz"), timeout=PROBE_TIMEOUT_S)
+            return list(answer.json()["reasons"])
+    except (requests.RequestException, ValueError):
+        return ["it does not tell how it is"]
+
+
 def _check_ports(grid: Layout) -> None:
     """A port held by somebody else is told before anything is started."""
-    ours = {service.port for service in SERVICES if process.find(mark(grid, service)) is not None}
+    running = [service for service in SERVICES if process.find(mark(grid, service)) is not None]
+    ours = {service.port for service in running} | {f"{service.name}_status" for service in running}
     if "lb_ws" in ours:
         ours |= {"lb", "lb_store"}
     for name, port in grid.ports.items():

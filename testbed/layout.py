@@ -15,12 +15,16 @@ VO = "testvo"
 #: The name of the VOMS server that would sign, were there one.
 VOMS_HOST = "voms.example.org"
 USER_DN = "/DC=org/DC=example/CN=Test User"
+#: Every service shows its health and metrics on a port of its own, which has no counterpart in the original.
+WITH_STATUS = ("lb", "jpps", "jpis", "importer", "interlogd", "workload-manager", "wmproxy")
 #: The ports of the original (design of the services; lb.md 0, jp.md 0, wms.md 1.1).
 DEFAULT_PORTS = {
     "lb": 9000, "lb_store": 9001, "lb_ws": 9003, "jpps": 8901, "jpis": 8902, "wmproxy": 7443,
-}
+} | {f"{service}_status": 9010 + n for n, service in enumerate(WITH_STATUS)}
 #: With --base-port N the ports are packed from N on; the LB store port stays query port + 1 (lb.md 0).
-SHIFTED_PORTS = {"lb": 0, "lb_store": 1, "lb_ws": 3, "jpps": 4, "jpis": 5, "wmproxy": 6}
+SHIFTED_PORTS = {"lb": 0, "lb_store": 1, "lb_ws": 3, "jpps": 4, "jpis": 5, "wmproxy": 6} | {
+    f"{service}_status": 7 + n for n, service in enumerate(WITH_STATUS)
+}
 MARK = "grid.json"
 DEFAULT_WORKERS = 2
 
@@ -73,6 +77,10 @@ class Layout:
     def url(self, service: str, path: str = "") -> str:
         """The HTTPS address of a listener."""
         return f"https://{HOST}:{self.ports[service]}{path}"
+
+    def status_url(self, service: str, path: str) -> str:
+        """The address of health or metrics of a service."""
+        return f"http://127.0.0.1:{self.ports[f'{service}_status']}{path}"
 
     def address(self, service: str) -> str:
         """host:port of a listener."""

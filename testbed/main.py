@@ -87,7 +87,9 @@ def status(directory: Path, as_json: bool) -> None:
         click.echo(json.dumps(found, indent=2))
     else:
         for name, state in found.items():
-            click.echo(f"{name:<18}{state['state']:<12}{state.get('url') or ''}")
+            click.echo(f"{name:<18}{state['state']:<15}{state.get('url') or ''}")
+            for reason in state["why"]:
+                click.echo(f"{'':<18}{reason}")
     if any(state["state"] != "running" for state in found.values()):
         sys.exit(1)
 

@@ -82,13 +82,18 @@ def _manager(grid: Layout) -> list[str]:
     return [_program("glite-wms-workload-manager"), "--foreground", "--config", str(grid.etc("glite_wms.toml"))]
 
 
+def _watched(name: str, command: Callable[[Layout], list[str]]) -> Callable[[Layout], list[str]]:
+    """The command with health and metrics turned on."""
+    return lambda grid: [*command(grid), "--status-port", str(grid.ports[f"{name}_status"])]
+
+
 #: In the order in which they are started; stopped the other way round.
 SERVICES = (
-    Service("lb", _lb, "lb_ws"),
-    Service("jpps", _jpps, "jpps"),
-    Service("jpis", _jpis, "jpis"),
-    Service("importer", _importer),
-    Service("interlogd", _interlogd),
-    Service("workload-manager", _manager),
-    Service("wmproxy", _wmproxy, "wmproxy"),
+    Service("lb", _watched("lb", _lb), "lb_ws"),
+    Service("jpps", _watched("jpps", _jpps), "jpps"),
+    Service("jpis", _watched("jpis", _jpis), "jpis"),
+    Service("importer", _watched("importer", _importer)),
+    Service("interlogd", _watched("interlogd", _interlogd)),
+    Service("workload-manager", _watched("workload-manager", _manager)),
+    Service("wmproxy", _watched("wmproxy", _wmproxy), "wmproxy"),
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import gsi  # noqa: F401  (before tests load OpenSSL: as in the programs, it gets our configuration)
 import mariadb
 
 

@@ -15,6 +15,11 @@ TYPEMAP = """\
 jpsrv = "http://glite.org/wsdl/services/jp"
 jptype = "http://glite.org/wsdl/types/jp"
 jpelem = "http://glite.org/wsdl/elements/jp"
+wms = "http://glite.org/wms/wmproxy"
+deleg = "http://www.gridsite.org/namespaces/delegation-2"
+lbsrv = "http://glite.org/wsdl/services/lb"
+lbt = "http://glite.org/wsdl/types/lb"
+lb = "http://glite.org/wsdl/elements/lb"
 """
 
 needs_gsoap = pytest.mark.skipif(
@@ -77,4 +82,13 @@ def build_jp_client(folder: Path) -> Path:
     program = folder / "jpclient"
     run("gcc", "-w", "-DWITH_OPENSSL", f"-I{folder}", "-o", program, SOURCES / "jpclient.c", folder / "soapC.c",
         folder / "soapClient.c", "-lgsoapssl", "-lssl", "-lcrypto", "-lz", folder=folder)
+    return program
+
+
+def build_cgsi_client(folder: Path) -> Path:
+    """Compile the client of WMProxy and LB that leaves security to the CGSI plug-in; its path."""
+    generate(folder, ["WMProxy", "WMProxy-gridsite-delegation-2.0.0", "LB"])
+    program = folder / "cgsiclient"
+    run("gcc", "-w", f"-I{folder}", "-o", program, SOURCES / "cgsiclient.c", folder / "soapC.c",
+        folder / "soapClient.c", "-lcgsi_plugin", "-lgsoap", folder=folder)
     return program

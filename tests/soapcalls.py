@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from gsi.authz import Access, requires
+from gsi.authz import Access, Outlook, no, requires, yes
 from gsi.peer import Peer, ProxyKind
 from soap.service import Call, not_yet
 
@@ -62,12 +62,12 @@ class Rule:
     """A policy that permits what it is told to and remembers what it was asked."""
 
     allowed: frozenset[Access] = frozenset(Access)
-    asked: list[tuple[Access, str, dict[str, Any]]] = field(default_factory=list)
+    asked: list[tuple[Access, dict[str, Any]]] = field(default_factory=list)
 
-    def permits(self, access: Access, peer: Peer | None, operation: str, arguments: Mapping[str, Any]) -> bool:
+    def outlook(self, peer: Peer | None, access: Access, arguments: Mapping[str, Any] | None = None) -> Outlook:
         """See gsi.authz.Policy."""
-        self.asked.append((access, operation, dict(arguments)))
-        return access in self.allowed
+        self.asked.append((access, dict(arguments or {})))
+        return yes("it is allowed") if access in self.allowed else no("it is forbidden")
 
 
 class Recorder:

@@ -20,6 +20,8 @@ from soap.faults import Fault, PosixFault
 EXIT_FAILED = 1
 EXIT_USAGE = 255
 
+PROXY_ADVICE = "make a proxy with glite-proxy-init, voms-proxy-init or grid-proxy-init, or set X509_USER_PROXY"
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -31,8 +33,13 @@ class UiError(Exception):
         self.name = name
 
 
-def run(command: click.Command) -> NoReturn:
-    """Run a command and leave with its exit code; every error ends as two lines on stderr."""
+def run(command: click.Command, advice: str = f"; {PROXY_ADVICE}") -> NoReturn:
+    """Run a command and leave with its exit code; every error ends as two lines on stderr.
+
+    advice: what to do when the credential is unusable, appended to the reason.
+    """
+    for package in ("gsi", "httpg", "soap"):  # what libraries log is for --debug, not for the terminal
+        logging.getLogger(package).addHandler(logging.NullHandler())
     try:
         code = command.main(standalone_mode=False)
     except click.UsageError as error:
@@ -47,7 +54,7 @@ def run(command: click.Command) -> NoReturn:
     except (TransportError, requests.RequestException) as error:
         fail("No connection", f"{error}; check the address, the network and that the service is up")
     except GsiError as error:
-        fail("Credentials", f"{error}; make a proxy with voms-proxy-init or grid-proxy-init, or set X509_USER_PROXY")
+        fail("Credentials", f"{error}{advice}")
     except OSError as error:
         fail("File", f"{error.strerror or error}: {error.filename or ''}")
     sys.exit(code if isinstance(code, int) else 0)
@@ -128,6 +135,26 @@ def output_options(command: F) -> F:
     """--json and --pretty-print."""
     command = click.option("--pretty-print", is_flag=True, help="With --json: indent the document.")(command)
     return click.option("--json", "as_json", is_flag=True, help="Print a JSON document instead of text.")(command)
+
+
+def _log_to(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> None:
+    if path is None:
+        return
+    try:
+        handler = logging.FileHandler(path, encoding="utf-8")
+    except OSError as error:
+        raise UiError("File", f"cannot write {path}: {error.strerror}") from None
+    handler.setFormatter(logging.Formatter(
+        "%(asctime)s -I- PID: %(process)d (%(levelname)s) - %(message)s", "%d %b %Y, %H:%M:%S"))
+    logging.getLogger().addHandler(handler)
+    logging.getLogger().setLevel(logging.DEBUG)
+
+
+#: Lines of the form of wms.md 6.1, whatever --debug says on the terminal.
+logfile_option = click.option(
+    "--logfile", type=click.Path(path_type=Path), callback=_log_to, expose_value=False,
+    help="Append what happens to this file.",
+)
 
 
 def _debug(_context: click.Context, _parameter: click.Parameter, value: bool) -> None:

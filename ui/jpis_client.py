@@ -15,13 +15,13 @@ import click
 import requests
 
 import soap.contract
-import soap.xml
 from gsi.credential import Credential, ca_directory
 from gsi.errors import GsiError
 from httpg.client import session
 from soap.client import Client, TransportError
 from soap.faults import Fault, PosixFault
 from ui import jpis_format
+from ui.frame import PROXY_ADVICE
 from ui.jpis_query import EXAMPLE, Query, QueryError, describe, from_options, parse
 
 ENDPOINT = "GLITE_JPIS_URL"
@@ -137,7 +137,7 @@ def main() -> None:
     except (TransportError, requests.RequestException) as error:
         click.echo(f"no answer: {error}; check the address (-i or {ENDPOINT}) and that the service is up", err=True)
     except GsiError as error:
-        click.echo(f"{error}; make a proxy with voms-proxy-init or grid-proxy-init, or set X509_USER_PROXY", err=True)
+        click.echo(f"{error}; {PROXY_ADVICE}", err=True)
     except OSError as error:
         click.echo(f"{error.filename or ''}: {error.strerror or error}", err=True)
     sys.exit(EXIT_FAILED)

@@ -8,8 +8,8 @@ from typing import Any
 
 from lxml import etree
 
+import guarded.xml
 import soap.contract
-import soap.xml
 
 CONTRACT = "JobProvenanceIS"
 LB = "http://egee.cesnet.cz/en/Schema/LB/Attributes"
@@ -87,8 +87,8 @@ def full_name(name: str) -> str:
 def parse(data: bytes) -> Query:
     """Read a query file: element QueryJobs of any namespace with unqualified children. Raises QueryError."""
     try:
-        root = soap.xml.parse(data)
-    except soap.xml.XmlRefused as error:
+        root = guarded.xml.parse(data)
+    except guarded.xml.XmlRefused as error:
         raise QueryError(str(error)) from None
     if etree.QName(root).localname != "QueryJobs":
         raise QueryError(f"the root element is {etree.QName(root).localname}, expected QueryJobs")

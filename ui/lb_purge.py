@@ -11,8 +11,8 @@ import click
 import requests
 
 from gsi.credential import Credential, ca_directory
+from guarded import xml
 from httpg.client import session
-from soap import xml
 from ui.frame import UiError, common_options, print_json, read_jobids, run
 
 #: The states in the order of their codes; each has a time-out of its own in the request.

@@ -48,6 +48,12 @@ class Settings:
             "or WmProxyEndPoints in glite_wmsui.conf"
         )
 
+    @property
+    def endpoints(self) -> list[str]:
+        """All WMProxies that the configuration names, else the one of `endpoint`."""
+        configured = self.config.strings("WmProxyEndPoints") if self.config else []
+        return configured or [self.endpoint]
+
     @cached_property
     def config(self) -> Jdl | None:
         """The first that exists of: option, environment, the user's file, the site's file."""

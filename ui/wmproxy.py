@@ -3,7 +3,6 @@
 import logging
 import secrets
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,9 @@ from typing import Any
 import requests
 
 from gsi.credential import Credential
-from gsi.proxy import sign_request
 from soap.client import Client
 from soap.contract import load
+from soap.delegation import DELEGATION_1, DELEGATION_2, DelegationClient
 from ui.frame import UiError
 
 log = logging.getLogger(__name__)
@@ -22,8 +21,6 @@ log = logging.getLogger(__name__)
 CHUNK = 1 << 16
 #: Servers from this version on speak the delegation-2 port type (wms.md 1.5).
 DELEGATION_2_SINCE = (2, 9, 0)
-#: A delegated proxy ends this much before the user's own, so that it never outlives it.
-DELEGATION_MARGIN = timedelta(seconds=30)
 
 
 class WmProxy:
@@ -47,21 +44,15 @@ class WmProxy:
         parts = answer.strip().split(".")
         return tuple(int(part) for part in parts) if all(part.isdigit() for part in parts) else (1, 0)
 
+    @cached_property
+    def delegation(self) -> DelegationClient:
+        """The delegation port that this server has (wms.md 1.5)."""
+        contract = DELEGATION_2 if self.version >= DELEGATION_2_SINCE else DELEGATION_1
+        return DelegationClient(self.url, self._session, self._credential, contract=contract)
+
     def delegate(self, delegation_id: str | None = None) -> str:
         """Delegate the user's proxy and return the delegation id (a fresh one when none is given)."""
-        chosen = delegation_id or secrets.token_hex(8)
-        if self.version >= DELEGATION_2_SINCE:
-            port = Client(load("WMProxy-gridsite-delegation-2.0.0"), self.url, self._session)
-            request: str = port.call("getProxyReq", delegationID=chosen).getProxyReqReturn
-        else:
-            port = self._client
-            request = port.call("getProxyReq", delegationID=chosen).request
-        lifetime = self._credential.not_after - datetime.now(UTC) - DELEGATION_MARGIN
-        if lifetime <= timedelta(0):
-            raise UiError("Proxy", "your proxy has expired or is about to; make a new one with voms-proxy-init")
-        proxy = sign_request(self._credential, request.encode(), lifetime)
-        port.call("putProxy", delegationID=chosen, proxy=proxy.decode())
-        return chosen
+        return self.delegation.put(delegation_id or secrets.token_hex(8)).id
 
     def sandbox_uri(self, jobid: str) -> str:
         """Where the input sandbox of a registered job goes, by HTTPS."""

@@ -79,12 +79,14 @@ class WmProxy:
     listen_address: str = "0.0.0.0"
     port: int = 7443
     workers: int = 2
-    users_file: Path | None = None  # one DN a line: who may use the service; none: every authenticated user
+    users_file: Path | None = None  # a DN or FQAN a line: who may use the service; no file: everybody
+    gacl_file: Path | None = None  # who may use the service; none: where the original looks for it (wms.md 1.9)
     max_input_sandbox_bytes: int = 100_000_000
     max_output_sandbox_bytes: int = 100_000_000
     max_input_sandbox_files: int = 10
     max_output_sandbox_files: int = 10
     min_perusal_time_interval_s: int = 1000
+    proxy_cache_period_s: float = 600.0  # how often expired delegated proxies are cleared away
     wms_requirements: str = WMS_REQUIREMENTS  # ANDed to every job's Requirements
     lb_tries: int = 3
     lb_pause_s: float = 5.0  # between two tries at the same LB server

@@ -83,6 +83,13 @@ class Finding:
     verified: VoAttributes | None = None
     error: AttributeCertificateError | None = None
 
+    @property
+    def objection(self) -> str | None:
+        """Why it does not count, for the eyes of its holder."""
+        if self.error is None:
+            return None
+        return f"{self.claimed.vo}: {self.error}" if self.claimed else str(self.error)
+
 
 class Verifier:
     """Verifies attribute certificates for one site. For any number of threads."""
@@ -102,11 +109,15 @@ class Verifier:
 
         chain: leaf first; proxies: how many stand before the end entity.
         """
+        return tuple(finding.verified for finding in self.judge(chain, proxies) if finding.verified is not None)
+
+    def judge(self, chain: Sequence[x509.Certificate], proxies: int) -> tuple[Finding, ...]:
+        """A verdict on each attribute certificate of a verified chain, with a line in the log for each that is bad."""
         found = self.examine(chain, proxies)
         for finding in found:
             if finding.error is not None:
                 self._told.once(finding, chain[proxies])
-        return tuple(finding.verified for finding in found if finding.verified is not None)
+        return found
 
     def examine(self, chain: Sequence[x509.Certificate], proxies: int) -> tuple[Finding, ...]:
         """A verdict on each attribute certificate of the chain, in their order."""

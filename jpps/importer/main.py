@@ -16,6 +16,8 @@ from gsi.errors import GsiError
 from httpg import daemon
 from httpg.client import session
 from httpg.signals import stop_event
+from httpg.solo import SoloStatus
+from httpg.status import Status
 from jpps.importer import messages, tasks
 from jpps.importer.queues import Queue, Times
 from jpps.importer.tasks import Primaries
@@ -87,6 +89,7 @@ def _seconds(*names: str, default: float, text: str) -> Callable[[Command], Comm
 @_seconds("--upload-give-up", default=3600, text="Age at which an upload is given up.")
 @click.option("--store", type=daemon.PATH, help="Move uploaded dumps here instead of deleting them.")
 @daemon.credential_options("Certificate.", "Key.")
+@daemon.status_option
 @click.option("-g", "--debug", "foreground", is_flag=True, help="Stay in the foreground, log to the terminal.")
 @click.option("-i", "--pidfile", type=daemon.PATH, help="File for the process id.")
 @click.option("-l", "--logfile", type=daemon.PATH, help="Log file, when not in the foreground.")
@@ -95,7 +98,7 @@ def command(
     jpps: str, reg_mdir: Path, dump_mdir: Path, sandbox_mdir: Path, dump_slaves: int, poll: float, reg_retry: float,
     reg_give_up: float, upload_retry: float, upload_give_up: float, store: Path | None, cert: Path | None,
     key: Path | None, ca_dir: Path | None, foreground: bool, pidfile: Path | None, logfile: Path | None,
-    perf_sink: str | None,
+    perf_sink: str | None, status_port: tuple[str, int] | None,
 ) -> None:
     """Register jobs and upload their LB dumps and sandboxes to the Job Provenance Primary Storage."""
     connections = Connections(messages.url(jpps), ca_dir or ca_directory(os.environ), cert, key)
@@ -108,10 +111,12 @@ def command(
             (Queue(sandbox_mdir, tasks.sandboxes(), uploads), 1),
         ]
         connections.credential()
+        status = SoloStatus(None if status_port is None else Status(*status_port, NAME), connections.credential)
         if not foreground:
             pidfile = pidfile or _default_pidfile()
         with daemon.Daemon.of(NAME, foreground=foreground, pidfile=pidfile, logfile=logfile) as process:
             process.detach()
+            status.start()
             _run(work, connections)
     except START_ERRORS as error:
         daemon.refuse(NAME, error)

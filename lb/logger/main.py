@@ -10,6 +10,8 @@ from gsi.credential import Credential, ca_directory
 from gsi.errors import GsiError
 from httpg import daemon
 from httpg.signals import stop_event
+from httpg.solo import SoloStatus
+from httpg.status import Status
 from lb.logger.destination import Sender
 from lb.logger.interlogger import POLL_S, Interlogger
 from lb.storeclient import StoreConnection
@@ -35,6 +37,7 @@ The LB server must know this logger's identity as a trusted one, for it speaks f
 @click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-f", "--file-prefix", type=daemon.PATH, default=PREFIX, show_default=True, help="Path and prefix.")
 @daemon.credential_options("Certificate (or proxy) to deliver with.", "Its key.")
+@daemon.status_option
 @click.option("-i", "--pidfile", type=daemon.PATH, help="File for the process id.")
 @click.option("-d", "--debug", "--foreground", "foreground", is_flag=True,
               help="Stay in the foreground, log to standard error.")
@@ -42,7 +45,7 @@ The LB server must know this logger's identity as a trusted one, for it speaks f
               help="Pause between two looks at the files, in seconds.")
 def command(
     file_prefix: Path, cert: Path | None, key: Path | None, ca_dir: Path | None, pidfile: Path | None,
-    foreground: bool, poll: float,
+    foreground: bool, poll: float, status_port: tuple[str, int] | None,
 ) -> None:
     """Deliver the events of event files to the LB servers of their jobs."""
     trusted = ca_dir or ca_directory(os.environ)
@@ -58,8 +61,10 @@ def command(
     os.umask(0o077)
     try:
         name = credential().dn
+        status = SoloStatus(None if status_port is None else Status(*status_port, NAME), credential)
         with daemon.Daemon.of(NAME, foreground=foreground, pidfile=pidfile, below="/glite") as process:
             process.detach()
+            status.start()
             log.info("delivering %s.* as %s", file_prefix, name)
             Interlogger(EventFiles(file_prefix), connect, poll_s=poll).run(stop_event())
     except (GsiError, daemon.AlreadyRunning, OSError) as error:

@@ -5,12 +5,15 @@ logger: the server's own identity, a super-user, or somebody whom a rule of the 
 nobody). A rule for everybody permits to log, it does not permit to speak for others.
 """
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
-from gsi.authz import PeerList
+from gsi.authz import Access, Outlook, ServicePolicy, depends, no, yes
+from gsi.gridmap import Identities
 from gsi.names import same_dn
 from gsi.peer import Peer
+from gsi.peers import PeerList
+from gsi.watched import Watched
 from lb.server.policy import Action, PolicyFile
 
 #: Events that the actions LOG_CE_EVENTS and LOG_GENERAL_EVENTS cover (lb.md 11.1); all others need LOG_WMS_EVENTS.
@@ -42,24 +45,34 @@ class Authority:
 
     own_dn: the server's identity, which may read all and purge; policy: None when there is no policy file: everybody
     authenticated may log then, and nobody reads what is not his; super_users: DNs or `FQAN:<fqan>`; loggers: further
-    trusted loggers; open_to_all: option --noauth, no tests of ownership.
+    trusted loggers; identities: DNs that are one person (option -M); open_to_all: option --noauth, no tests of
+    ownership. Raises RulesError for a super-user who is neither.
     """
 
     def __init__(
-        self, own_dn: str, policy: PolicyFile | None = None, super_users: Iterable[str] = (),
-        loggers: PeerList | None = None, *, open_to_all: bool = False,
+        self, own_dn: str, policy: PolicyFile | Watched[PolicyFile] | None = None, super_users: Iterable[str] = (),
+        loggers: PeerList | None = None, identities: Watched[Identities] | None = None, *, open_to_all: bool = False,
     ) -> None:
         self.own_dn = own_dn
         self.open_to_all = open_to_all
-        self._policy = policy
-        self._super_users = tuple(super_users)
+        self._given = policy
+        self._super_users = PeerList(names=[name.removeprefix(_FQAN) for name in super_users])
+        self._identities = identities
         self._loggers = loggers or PeerList()
+
+    @property
+    def _policy(self) -> PolicyFile | None:
+        return self._given.current if isinstance(self._given, Watched) else self._given
+
+    def identities(self, dn: str) -> tuple[str, ...]:
+        """All names of one person, the given one first."""
+        return (dn,) if self._identities is None else self._identities.current.of(person(dn))
 
     def is_admin(self, peer: Peer | None) -> bool:
         """ADMIN_ACCESS: every check is off."""
         if self.open_to_all:
             return True
-        return peer is not None and (self._is_super_user(peer) or self._permits(Action.ADMIN_ACCESS, peer))
+        return peer is not None and (peer in self._super_users or self._permits(Action.ADMIN_ACCESS, peer))
 
     def may_read_all(self, peer: Peer | None) -> bool:
         """Whether the peer may see any job: admin, READ_ALL, the server itself."""
@@ -71,27 +84,47 @@ class Authority:
 
     def may_log(self, peer: Peer, event: str) -> bool:
         """Whether the peer may log events of this type at all; without a policy file everybody may."""
-        if self._policy is None or self._is_self(peer) or self.is_admin(peer):
+        if self._given is None or self._is_self(peer) or self.is_admin(peer):
             return True
         return self._permits(_COVERED.get(event, Action.LOG_WMS_EVENTS), peer)
 
     def is_trusted_logger(self, peer: Peer) -> bool:
         """Whether the peer may log on behalf of others."""
-        if self.is_admin(peer) or self._is_self(peer) or peer.dn in self._loggers:
+        if self.is_admin(peer) or self._is_self(peer) or peer in self._loggers:
             return True
-        return self._policy is not None and self._policy.trusts(Action.LOG_WMS_EVENTS, peer)
+        policy = self._policy
+        return policy is not None and policy.trusts(Action.LOG_WMS_EVENTS, peer)
 
     def _holds(self, action: Action, peer: Peer | None) -> bool:
         return self.is_admin(peer) or (peer is not None and (self._is_self(peer) or self._permits(action, peer)))
 
     def _permits(self, action: Action, peer: Peer) -> bool:
-        return self._policy is not None and self._policy.permits(action, peer)
+        policy = self._policy
+        return policy is not None and policy.permits(action, peer)
 
     def _is_self(self, peer: Peer) -> bool:
         return same_dn(peer.dn, self.own_dn)
 
-    def _is_super_user(self, peer: Peer) -> bool:
-        return any(
-            name.removeprefix(_FQAN) in peer.fqans if name.startswith(_FQAN) else same_dn(name, peer.dn)
-            for name in self._super_users
-        )
+
+class WebServicePolicy(ServicePolicy):
+    """What @requires means in the web service. Which jobs somebody may see, lb.server.queries decides job by job."""
+
+    def __init__(self, authority: Authority) -> None:
+        self._authority = authority
+
+    def outlook(self, peer: Peer | None, access: Access, arguments: Mapping[str, Any] | None = None) -> Outlook:
+        """See gsi.authz.Policy; with --noauth everybody may everything."""
+        if self._authority.open_to_all:
+            return yes("this server asks for no rights")
+        return super().outlook(peer, access, arguments)
+
+    def decide(self, peer: Peer, access: Access, arguments: Mapping[str, Any] | None) -> Outlook:
+        """See gsi.authz.ServicePolicy."""
+        if access is Access.JOB_READER:
+            if self._authority.may_read_all(peer):
+                return yes("you may read all jobs")
+            return depends("for your own jobs")
+        if access is Access.ADMIN:
+            admin = self._authority.is_admin(peer)
+            return yes(f"you are {access.value}") if admin else no(f"you are not {access.value}")
+        return super().decide(peer, access, arguments)

@@ -14,16 +14,16 @@ import sql
 from gsi.credential import ca_directory
 from gsi.errors import GsiError
 from httpg import daemon
-from httpg.server import StartUpError
+from httpg.limits import Limits as ServerLimits
+from httpg.server import StartUpError, Status
 from lb.server.node import Node, Settings
-from lb.server.policy import PolicyError
 from lb.server.queries import Limits
 
 log = logging.getLogger(__name__)
 
 NAME = "glite-lb-bkserverd"
 #: What ends the start with a message instead of a traceback.
-START_ERRORS = (PolicyError, GsiError, StartUpError, sql.DatabaseUrlError, daemon.AlreadyRunning, OSError)
+START_ERRORS = (GsiError, StartUpError, sql.DatabaseUrlError, daemon.AlreadyRunning, OSError)
 
 EPILOG = """\b
 Examples:
@@ -59,6 +59,7 @@ class LimitsParam(click.ParamType[Limits]):
               help="Web service port.")
 @click.option("--listen", metavar="ADDRESS", help="Address to listen on; all, unless HOST is this machine's loopback.")
 @daemon.credential_options()
+@daemon.server_options
 @click.option("-m", "--mysql", "--database", "database", metavar="URL", envvar="LBDB",
               help="Database: sqlite:////path, mysql://user:password@host/name or user/password@host:name.")
 @click.option("-s", "--slaves", type=click.IntRange(1, 1000), default=2, show_default=True, help="Worker processes.")
@@ -76,7 +77,9 @@ class LimitsParam(click.ParamType[Limits]):
 @click.option("--jpdump-maildir", type=daemon.PATH, help="Maildir that tells Job Provenance of purged jobs.")
 @click.option("--export-dir", type=daemon.PATH, help="Directory for the events of purged jobs, a file for each.")
 @click.option("-l", "--policy", type=daemon.PATH, help="Policy file, as /etc/glite-lb/glite-lb-authz.conf.")
-@click.option("--loggers", type=daemon.PATH, help="File of further trusted loggers, a DN a line.")
+@click.option("--loggers", type=daemon.PATH, help="File of further trusted loggers, a DN or VO attribute a line.")
+@click.option("-M", "--gridmap-file", "identities", type=daemon.PATH,
+              help="File of DNs that are one person, two a line: each reads the jobs of the other.")
 @click.option("-R", "--super-user", "super_users", multiple=True, metavar="DN|FQAN:fqan",
               help="Somebody to whom everything is allowed; may be repeated.")
 @click.option("-E", "--exclusive-zombies-off", is_flag=True, help="Purged ids may be registered anew, exclusively too.")
@@ -85,7 +88,8 @@ def command(
     ca_dir: Path | None, database: str | None, slaves: int, pidfile: Path | None, foreground: bool, noauth: bool,
     limits: Limits, purge_prefix: Path, dump_prefix: Path, jpreg_dir: Path | None, enable_jpreg_export: bool,
     jpdump_maildir: Path | None, export_dir: Path | None, policy: Path | None, loggers: Path | None,
-    super_users: tuple[str, ...], exclusive_zombies_off: bool,
+    identities: Path | None, super_users: tuple[str, ...], exclusive_zombies_off: bool,
+    status_port: tuple[str, int] | None, server_limits: ServerLimits,
 ) -> None:
     """Keep the events of jobs and answer about their states."""
     if (jpdump_maildir is None) != (export_dir is None):
@@ -96,8 +100,9 @@ def command(
         database=database or f"sqlite:///{daemon.default_path('/var/lib/glite', 'lb.db')}",
         cert=cert, key=key, ca_dir=ca_dir or ca_directory(os.environ), workers=slaves, purge=purge_prefix,
         jpreg=jpreg_dir or (Path("/tmp/jpreg") if enable_jpreg_export else None), jpdump=jpdump_maildir,
-        export=export_dir, policy=policy, loggers=loggers, super_users=super_users, limits=limits,
-        open_to_all=noauth, exclusive_zombies=not exclusive_zombies_off,
+        export=export_dir, policy=policy, loggers=loggers, identities=identities, super_users=super_users,
+        limits=limits, open_to_all=noauth, exclusive_zombies=not exclusive_zombies_off,
+        status=None if status_port is None else Status(*status_port, NAME), server_limits=server_limits,
     )
     daemon.log_to_stderr()
     os.umask(0o077)  # what jobs did is not for every user of this machine

@@ -11,7 +11,9 @@ from typing import Any, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from gsi.authz import log_refusal
 from gsi.peer import Peer
+from guarded.xml import XmlRefused
 from lb.model.jobid import JobId
 from lb.server import nativexml
 from lb.server.authority import Authority
@@ -19,7 +21,7 @@ from lb.server.errors import LbError, database_trouble, not_allowed
 from lb.server.nativexml import BACKGROUND, CLIENT_DUMP, LIST
 from lb.server.purge import Purge, PurgeRequest, PurgeResult
 from lb.server.webservice import VERSION
-from soap.xml import XmlRefused
+from soap import whoami
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +77,7 @@ class QueryPort:
         query = environ.get("QUERY_STRING", "")
         if query.split("?")[0] == "version":
             return _answer(start_response, "200 OK", _TEXT, VERSION.encode())
-        if query:
+        if query or path == whoami.PATH:
             return self._soap(environ, start_response)
         return _answer(
             start_response, "501 Not Implemented", _TEXT,
@@ -108,6 +110,8 @@ class QueryPort:
         except XmlRefused as error:
             return "400 Bad Request", nativexml.purge_result(None, None, LbError(errno.EINVAL, str(error)))
         except LbError as error:
+            if error.code == errno.EPERM:
+                log_refusal(environ.get("gsi.peer"), "purge", error.description)
             return _STATUS.get(error.code, _SERVER_ERROR), nativexml.purge_result(None, None, error)
         except OSError as error:
             log.error("purge: a file cannot be written: %s", error)

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
+from guarded import xml
 from lb.model.jobid import JobId, JobIdError
 from lb.model.status import find_state
 from lb.server.errors import LbError
 from lb.server.purge import PurgeRequest
-from soap import xml
 
 #: Largest request, in bytes: a list of some 100,000 job ids.
 MAX_REQUEST: Final = 8 << 20

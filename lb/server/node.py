@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -11,14 +11,16 @@ from sqlalchemy import Engine
 
 import soap.contract
 import sql
-from gsi.authz import PeerList
 from gsi.credential import Credential
-from httpg.server import Listener, Server
+from gsi.gridmap import watch_identities
+from gsi.peers import PeerList
+from httpg.limits import Limits as ServerLimits
+from httpg.server import Listener, Server, Status
 from httpg.wsgi import HttpProtocol
 from lb.export.jobfiles import JobFiles
 from lb.server import jpreg
 from lb.server.admission import Admission
-from lb.server.authority import Authority
+from lb.server.authority import Authority, WebServicePolicy
 from lb.server.batch import StoreOptions
 from lb.server.native import QueryPort
 from lb.server.policy import PolicyFile
@@ -26,7 +28,7 @@ from lb.server.purge import Exports, Purge
 from lb.server.queries import Limits, Queries
 from lb.server.store import Store
 from lb.server.storeport import StoreProtocol
-from lb.server.webservice import LoggingAndBookkeeping, ServicePolicy
+from lb.server.webservice import LoggingAndBookkeeping
 from soap.service import SoapApplication, application
 from spool.maildir import Maildir
 
@@ -57,10 +59,13 @@ class Settings:
     export: Path | None = None
     policy: Path | None = None
     loggers: Path | None = None
+    identities: Path | None = None
     super_users: Sequence[str] = ()
     limits: Limits = Limits()
     open_to_all: bool = False
     exclusive_zombies: bool = True
+    status: Status | None = None
+    server_limits: ServerLimits = ServerLimits()
 
     @property
     def server(self) -> str:
@@ -72,17 +77,18 @@ class Settings:
         return Credential.given(self.cert, self.key)
 
     def authority(self, own_dn: str) -> Authority:
-        """Read the policy file and the list of loggers. Raises PolicyError, GsiError."""
-        policy = None if self.policy is None else PolicyFile.load(self.policy)
+        """Read the policy file, the list of loggers and the mapping of identities. Raises GsiError."""
+        policy = None if self.policy is None else PolicyFile.watch(self.policy)
         loggers = None if self.loggers is None else PeerList(self.loggers)
-        return Authority(own_dn, policy, self.super_users, loggers, open_to_all=self.open_to_all)
+        identities = None if self.identities is None else watch_identities(self.identities)
+        return Authority(own_dn, policy, self.super_users, loggers, identities, open_to_all=self.open_to_all)
 
 
 class Node:
     """One LB server. What holds a connection or a lock is made on first use, in the process that uses it."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises PolicyError, GsiError when a file of the settings cannot be used."""
+        """Raises GsiError when a file of the settings cannot be used."""
         self.settings = settings
         self.credential = settings.credential()
         self._authority = settings.authority(self.credential.dn)
@@ -105,8 +111,13 @@ class Node:
                 Listener(settings.listen, settings.port + 1, lambda: StoreProtocol(self._store)),
                 Listener(settings.listen, settings.ws_port, lambda: HttpProtocol(self._web_service)),
             ],
-            self.credential, settings.ca_dir, workers=settings.workers, background=background,
+            self.credential, settings.ca_dir, workers=settings.workers, limits=settings.server_limits,
+            background=background, reload=settings.credential, status=self._status(),
         )
+
+    def _status(self) -> Status | None:
+        status, check = self.settings.status, sql.check(self.settings.database)
+        return status and replace(status, ready=check)
 
     # ---- one of each per process ------------------------------------------------------------------------------------
 
@@ -126,7 +137,7 @@ class Node:
     def _web_service(self) -> SoapApplication:
         contract = soap.contract.load(CONTRACT)
         queries = Queries(self._engine, self._authority, self._admission.is_ours, self.settings.limits)
-        return application(contract, LoggingAndBookkeeping(contract, queries), policy=ServicePolicy(self._authority))
+        return application(contract, LoggingAndBookkeeping(contract, queries), policy=WebServicePolicy(self._authority))
 
     @cached_property
     def _query_port(self) -> QueryPort:

@@ -11,7 +11,11 @@
     }
 
 All attributes of a rule must match, any rule of an action suffices, what no rule permits is denied. `.*` matches
-everything; there are no other patterns.
+everything; there are no other patterns. A subject is compared with gsi.names.same_dn. An fqan is one that the peer has
+shown with a valid VOMS signature; `/vo` and `/vo/Role=NULL/Capability=NULL` are two ways to write the same.
+
+The file is read again when it changes; the original had to be restarted. A version with a mistake in it is reported in
+the log, and what was permitted before stays so until it is mended.
 """
 
 import re
@@ -22,15 +26,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from gsi.errors import FqanError, RulesError
+from gsi.fqan import normal
 from gsi.names import same_dn
 from gsi.peer import Peer
+from gsi.watched import Watched
 
 #: Longest policy file, in bytes: a limit of ours.
 MAX_FILE: Final = 1 << 20
 ANY: Final = ".*"
 
 
-class PolicyError(ValueError):
+class PolicyError(RulesError):
     """The policy file cannot be read; the text says where and what was expected."""
 
 
@@ -61,7 +68,7 @@ class Rule:
     def permits(self, peer: Peer) -> bool:
         """Whether all attributes of the rule match the peer."""
         subjects = all(wanted == ANY or same_dn(wanted, peer.dn) for wanted in self.subjects)
-        return subjects and all(wanted == ANY or wanted in peer.fqans for wanted in self.fqans)
+        return subjects and all(wanted == ANY or _shown(wanted, peer) for wanted in self.fqans)
 
     @property
     def names_somebody(self) -> bool:
@@ -76,14 +83,20 @@ class PolicyFile:
     rules: Mapping[Action, tuple[Rule, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
     @classmethod
-    def load(cls, path: Path) -> "PolicyFile":
-        """Read the file. Raises PolicyError."""
+    def watch(cls, path: Path) -> Watched["PolicyFile"]:
+        """The file as it is at present; a bad version of it leaves the last good one in force. Raises RulesError."""
+        return Watched(path, lambda data: cls.read(data, str(path)), "the policy file")
+
+    @classmethod
+    def read(cls, data: bytes, name: str = "policy") -> "PolicyFile":
+        """Read the bytes of a policy file; `name` stands in messages. Raises PolicyError."""
+        if len(data) > MAX_FILE:
+            raise PolicyError(f"{name} is larger than {MAX_FILE} bytes")
         try:
-            if path.stat().st_size > MAX_FILE:
-                raise PolicyError(f"{path} is larger than {MAX_FILE} bytes")
-            return cls.parse(path.read_text("utf-8"), str(path))
-        except (OSError, UnicodeDecodeError) as error:
-            raise PolicyError(f"the policy file {path} cannot be read: {error}") from error
+            return cls.parse(data.decode("utf-8"), name)
+        except UnicodeDecodeError as error:
+            line = data.count(b"\n", 0, error.start) + 1
+            raise PolicyError(f"{name}, line {line}: not UTF-8") from error
 
     @classmethod
     def parse(cls, text: str, name: str = "policy") -> "PolicyFile":
@@ -100,6 +113,18 @@ class PolicyFile:
 
     def _rules(self, action: Action) -> tuple[Rule, ...]:
         return self.rules.get(Action.ADMIN_ACCESS, ()) + self.rules.get(action, ())
+
+
+def _shown(wanted: str, peer: Peer) -> bool:
+    """Whether the peer has the FQAN; one that is no FQAN at all is compared as it stands."""
+    return wanted in peer.fqans or _normal(wanted) in map(_normal, peer.fqans)
+
+
+def _normal(fqan: str) -> str:
+    try:
+        return normal(fqan)
+    except FqanError:
+        return fqan
 
 
 # ---- grammar --------------------------------------------------------------------------------------------------------

@@ -47,10 +47,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asks. `all`: he may read every job."""
+    """Who asks. `all`: he may read every job; `names`: all DNs of his."""
 
     peer: Peer | None
     all: bool
+    names: tuple[str, ...]
 
     def may_read(self, row: Row[Any]) -> bool:
         """Owner, payload owner, or one who may read everything (lb.md 11.2)."""
@@ -58,7 +59,9 @@ class Asker:
             return True
         if self.peer is None:
             return False
-        return same_person(ulm.decode(row.cert_subj), self.peer.dn) or row.payload_userid == schema.userid(self.peer.dn)
+        owner = ulm.decode(row.cert_subj)
+        mine = any(same_person(owner, name) for name in self.names)
+        return mine or row.payload_userid == schema.userid(self.peer.dn)
 
 
 class Queries:
@@ -129,7 +132,12 @@ class Queries:
             raise LbError(errno.EINVAL, f"{jobid} does not match the address of this server")
 
     def _asker(self, peer: Peer | None) -> Asker:
-        return Asker(peer, self._authority.may_read_all(peer))
+        names = () if peer is None else self.identities(peer.dn)
+        return Asker(peer, self._authority.may_read_all(peer), names)
+
+    def identities(self, dn: str) -> tuple[str, ...]:
+        """All names of one person, as far as this server knows."""
+        return self._authority.identities(dn)
 
     # ---- events -----------------------------------------------------------------------------------------------------
 

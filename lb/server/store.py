@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 import sql
+from gsi.authz import log_refusal
 from gsi.peer import Peer
 from lb.model.ulm import UlmError
 from lb.server.admission import Admission, Admitted
@@ -50,7 +51,11 @@ class Store:
         except DBAPIError as error:
             log.error("the database refuses %d events: %s", len(admitted), error.orig)
             answers = iter([failure(errno.EIO, "database trouble, try again later")] * len(admitted))
-        return [next(answers) if isinstance(item, Admitted) else item for item in judged]
+        replies = [next(answers) if isinstance(item, Admitted) else item for item in judged]
+        for reply in replies:
+            if reply.code == errno.EPERM:
+                log_refusal(peer, "the store of events", reply.text)
+        return replies
 
     def _judge(self, line: bytes, peer: Peer | None) -> Admitted | Reply:
         try:

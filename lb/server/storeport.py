@@ -23,6 +23,8 @@ MAX_MESSAGE: Final = 16 << 20
 IDLE_S: Final = 120.0
 #: Time for one message to arrive once it has begun, s (request time-out of the original, lb.md 12.1).
 MESSAGE_S: Final = 120.0
+#: What a message is called in the metrics.
+OPERATION: Final = "store"
 _READ_SIZE: Final = 64 * 1024
 
 
@@ -45,7 +47,10 @@ class StoreProtocol:
                 connection.sendall(encode_reply(failure(IL_PROTO, f"store protocol error: {error}")))
                 return
             if messages:
-                connection.sendall(b"".join(map(encode_reply, self._answer(messages, peer))))
+                started = time.perf_counter()
+                replies = self._answer(messages, peer)
+                connection.sendall(b"".join(map(encode_reply, replies)))
+                _count(connection, replies, time.perf_counter() - started)
             if messages or was_idle:
                 deadline = time.monotonic() + (IDLE_S if decoder.idle else MESSAGE_S)
 
@@ -63,6 +68,17 @@ class StoreProtocol:
                 return [reply for line in lines for reply in self._guarded([line], peer)]
             log.exception("an event could not be stored")
             return [failure(errno.EIO, "internal error, try again later")]
+
+
+def _count(connection: Connection, replies: Sequence[Reply], seconds: float) -> None:
+    """For the metrics: each message, with its share of what they took together; status: 0 or the LB code."""
+    accounts = connection.accounts
+    if accounts.counting:
+        share = seconds / len(replies)
+        received, sent = connection.received // len(replies), connection.sent // len(replies)
+        for reply in replies:
+            accounts.request(OPERATION, str(reply.code), share, received, sent)
+        connection.received = connection.sent = 0
 
 
 def _read(message: bytes | Oversized) -> bytes | Reply:

@@ -8,12 +8,10 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from gsi.authz import Access, requires
-from gsi.peer import Peer
+from gsi.authz import Access, Resource, requires
 from lb.model.jobid import JobId, JobIdError
 from lb.model.view import ALL_WS, WS_FLAGS, Flag
 from lb.model.ws import event_to_ws, status_to_ws
-from lb.server.authority import Authority
 from lb.server.conditions import Comparison, Group
 from lb.server.errors import LbError, database_trouble
 from lb.server.queries import INDEXED, Queries
@@ -30,23 +28,6 @@ INTERFACE_VERSION: Final = "4.0.9"
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
-
-
-class ServicePolicy:
-    """What @requires means here. Which jobs somebody may see is decided job by job (lb.server.queries)."""
-
-    def __init__(self, authority: Authority) -> None:
-        self._authority = authority
-
-    def permits(self, access: Access, peer: Peer | None, operation: str, arguments: Mapping[str, Any]) -> bool:
-        """See gsi.authz.Policy."""
-        if access is Access.ANYONE or self._authority.open_to_all:
-            return True
-        if peer is None:
-            return False
-        if access is Access.AUTHENTICATED:
-            return True
-        return access is Access.ADMIN and self._authority.is_admin(peer)
 
 
 def _faults(method: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -73,36 +54,37 @@ class LoggingAndBookkeeping:
         self._types = contract.types
         self._queries = queries
 
-    @requires(Access.ANYONE)
+    @requires(Access.ANYONE, protects=Resource.NOTHING)
     def get_version(self, call: Call, *, dummy: str | None) -> Mapping[str, Any]:
         """The server's version."""
         return {"version": VERSION}
 
-    @requires(Access.ANYONE)
+    @requires(Access.ANYONE, protects=Resource.NOTHING)
     def get_interface_version(self, call: Call, *, dummy: str | None) -> Mapping[str, Any]:
         """The version of this interface."""
         return {"version": INTERFACE_VERSION}
 
-    @requires(Access.AUTHENTICATED)
+    @requires(Access.JOB_READER, protects=Resource.JOB)
     @_faults
     def job_status(self, call: Call, *, jobid: str, flags: Any) -> Mapping[str, Any]:
         """The status of one job; EIDRM when it was purged."""
         status = self._queries.job_status(JobId.parse(jobid), call.peer, _flags(flags))
         return {"stat": status_to_ws(status, self._types)}
 
-    @requires(Access.AUTHENTICATED)
+    @requires(Access.AUTHENTICATED, protects=Resource.JOB)
     @_faults
     def user_jobs(self, call: Call) -> Mapping[str, Any]:
         """The caller's jobs with everything that is known of them."""
-        return self._jobs([Group("OWNER", (Comparison("EQUAL", _subject(call)),))], ALL_WS, call)
+        mine = self._queries.identities(_subject(call))
+        return self._jobs([Group("OWNER", tuple(Comparison("EQUAL", dn) for dn in mine))], ALL_WS, call)
 
-    @requires(Access.AUTHENTICATED)
+    @requires(Access.AUTHENTICATED, protects=Resource.JOB)
     @_faults
     def query_jobs(self, call: Call, *, conditions: Sequence[Any], flags: Any) -> Mapping[str, Any]:
         """The jobs that fulfil all conditions."""
         return self._jobs(job_groups(list(conditions), _subject(call)), _flags(flags), call)
 
-    @requires(Access.AUTHENTICATED)
+    @requires(Access.AUTHENTICATED, protects=Resource.JOB)
     @_faults
     def query_events(
         self, call: Call, *, jobConditions: Sequence[Any], eventConditions: Sequence[Any]
@@ -114,20 +96,20 @@ class LoggingAndBookkeeping:
         )
         return {"events": (event_to_ws(event, self._types) for event in found)}
 
-    @requires(Access.AUTHENTICATED)
+    @requires(Access.AUTHENTICATED, protects=Resource.SERVICE)
     def get_indexed_attrs(self, call: Call, *, dummy: str | None) -> Mapping[str, Any]:
         """The attributes of which a query must name one."""
         return {"attrs": [self._types.queryConditions(attr=name) for name in INDEXED]}
 
-    @requires(Access.AUTHENTICATED)
+    @requires(Access.AUTHENTICATED, protects=Resource.SERVICE)
     def get_server_limit(self, call: Call, *, dummy: str | None) -> Mapping[str, Any]:
         """Most jobs of one answer; 0: no limit."""
         return {"limit": self._queries.limits.jobs}
 
-    notif_new = not_yet(Access.AUTHENTICATED)
-    notif_bind = not_yet(Access.AUTHENTICATED)
-    notif_refresh = not_yet(Access.AUTHENTICATED)
-    notif_drop = not_yet(Access.AUTHENTICATED)
+    notif_new = not_yet(Access.AUTHENTICATED, protects=Resource.FEED)
+    notif_bind = not_yet(Access.AUTHENTICATED, protects=Resource.FEED)
+    notif_refresh = not_yet(Access.AUTHENTICATED, protects=Resource.FEED)
+    notif_drop = not_yet(Access.AUTHENTICATED, protects=Resource.FEED)
 
     def _jobs(self, groups: Sequence[Group], flags: Flag, call: Call) -> Mapping[str, Any]:
         found = self._queries.find_jobs(groups, call.peer)

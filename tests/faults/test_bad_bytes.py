@@ -12,7 +12,7 @@ import pytest
 import grids
 from gsi.context import client_ssl_context
 from gsi.credential import Credential
-from soap import xml
+from guarded import xml
 from testbed import grid as testbed
 from testbed import process
 from testbed.layout import HOST, Layout

@@ -16,7 +16,7 @@ import requests
 
 import grids
 from gsi.credential import Credential
-from gsi.proxy import sign_request
+from gsi.proxy import create_proxy, sign_request
 from httpg.client import session
 from lb.model import ulm
 from lb.model.events import DIRECT
@@ -26,6 +26,7 @@ from lb.storeclient import StoreConnection
 from lb.storeproto import Reply
 from soap.client import Client
 from soap.contract import load
+from soap.delegation import DELEGATION_1, DELEGATION_2, DelegationClient
 from soap.faults import PosixFault, TypedFault
 from testbed import ca
 from testbed.layout import USER_DN, Layout
@@ -158,6 +159,24 @@ def test_wmproxy(site: Site, which: str, operation: str, more: dict[str, str]) -
     assert refused(lambda: wmproxy.call(operation, jobId=f"{jobid}?x", **more)) == 1207
 
 
+def delegations(person: Person, contract: str = DELEGATION_2) -> DelegationClient:
+    url = person.grid.url("wmproxy", "/glite_wms_wmproxy_server")
+    return DelegationClient(url, person.http, person.credential, contract=contract)
+
+
+def raw(person: Person, contract: str) -> Client:
+    """The port itself, for requests that no decent client makes."""
+    return Client(load(contract), person.grid.url("wmproxy", "/glite_wms_wmproxy_server"), person.http)
+
+
+def stored(site: Site) -> dict[str, bytes]:
+    """Every file of the delegations, by its path."""
+    cache = site.grid.root / "wms" / "proxycache"
+    found = {str(path.relative_to(cache)): path.read_bytes() for path in cache.rglob("*") if path.is_file()}
+    assert found, "the cache is somewhere else"
+    return found
+
+
 def test_delegations(site: Site) -> None:
     site.user.delegate("private")
     wmproxy = site.intruder.client("WMProxy")
@@ -168,6 +187,104 @@ def test_delegations(site: Site) -> None:
     request = wmproxy.call("getProxyReq", delegationID="private").request
     foreign = sign_request(site.user.credential, request.encode()).decode()
     assert refused(lambda: wmproxy.call("putProxy", delegationID="private", proxy=foreign)) == 1215
+
+
+@pytest.mark.parametrize("contract", [DELEGATION_1, DELEGATION_2])
+def test_delegations_of_another_user_are_not_there(site: Site, contract: str) -> None:
+    delegations(site.user, contract).put("precious")
+    before = stored(site)
+    intruder = delegations(site.intruder, contract)
+    for attempt in (intruder.renew, intruder.destroy, intruder.termination_time):
+        with pytest.raises(TypedFault, match="no such delegation"):
+            attempt("precious")
+    assert stored(site) == before
+
+
+@pytest.mark.parametrize("contract", [DELEGATION_1, DELEGATION_2])
+def test_an_answer_that_was_overheard_is_of_no_use(site: Site, contract: str) -> None:
+    """Neither to its owner a second time, nor to another one, nor under another id."""
+    mine, theirs = raw(site.user, contract), raw(site.intruder, contract)
+    request = mine.call("getProxyReq", delegationID="once").getProxyReqReturn
+    answer = sign_request(site.user.credential, request.encode(), timedelta(hours=1)).decode()
+    theirs.call("getProxyReq", delegationID="once")
+    mine.call("getProxyReq", delegationID="twice")
+    for client, name in ((theirs, "once"), (mine, "twice")):
+        with pytest.raises(TypedFault, match="somebody else|answers no request"):
+            client.call("putProxy", delegationID=name, proxy=answer)
+    mine.call("putProxy", delegationID="once", proxy=answer)
+    delegations(site.user, contract).renew("once")
+    before = stored(site)
+    with pytest.raises(TypedFault, match="no proxy was requested|answers no request"):
+        mine.call("putProxy", delegationID="once", proxy=answer)
+    assert stored(site) == before
+
+
+@pytest.mark.parametrize("contract", [DELEGATION_1, DELEGATION_2])
+@pytest.mark.parametrize("name", [
+    "..", ".", "../mine", "/etc/passwd", "mine/../../x", "..%2fmine", "%2e%2e", "mine\\x", "mine mine", "x" * 300,
+    "ä", "userproxy.pem/..", "cache/x", "mine\n",
+])
+def test_ids_that_would_lead_elsewhere(site: Site, contract: str, name: str) -> None:
+    client, before = raw(site.intruder, contract), stored(site)
+    for operation in ("getProxyReq", "renewProxyReq", "getTerminationTime", "destroy"):
+        with pytest.raises(TypedFault, match="may only have") as caught:
+            client.call(operation, delegationID=name)
+        assert str(site.grid.root) not in str(caught.value)
+    with pytest.raises(TypedFault, match="may only have"):
+        client.call("putProxy", delegationID=name, proxy=site.intruder.credential.chain_pem().decode())
+    assert refused(lambda: site.intruder.client("WMProxy").call("jobSubmit", jdl=JOB, delegationId=name)) == 1215
+    assert stored(site) == before
+
+
+def test_links_in_the_cache_are_not_followed(site: Site) -> None:
+    """Planted by whoever can write there: nothing is read, written or removed at the other end."""
+    delegations(site.intruder).put("own")
+    cache = site.grid.root / "wms" / "proxycache"
+    precious = next(cache.glob("%2F*Test%20User/mine"))
+    home = next(cache.glob("%2F*Intruder/own")).parent
+    before = {path: path.read_bytes() for path in precious.iterdir()}
+    (home / "linked").symlink_to(precious)
+    (home / "file").mkdir(mode=0o700)
+    (home / "file" / "userproxy.pem").symlink_to(precious / "userproxy.pem")
+    wmproxy, intruder = site.intruder.client("WMProxy"), delegations(site.intruder)
+    for name in ("linked", "file"):
+        assert refused(lambda: wmproxy.call("jobSubmit", jdl=JOB, delegationId=name)) == 1215  # noqa: B023
+        for attempt in (intruder.renew, intruder.destroy, intruder.termination_time):
+            with pytest.raises(TypedFault, match="cannot be stored or read|no such delegation"):
+                attempt(name)
+    with pytest.raises(TypedFault, match="cannot be stored or read"):
+        intruder.put("linked")
+    intruder.put("file")  # takes the place of the link
+    assert {path: path.read_bytes() for path in precious.iterdir()} == before
+    assert not (home / "file" / "userproxy.pem").is_symlink()
+
+
+def test_a_stolen_limited_proxy_cannot_reach_for_the_full_one(site: Site) -> None:
+    """As it lies on a worker node: it neither uses nor changes what its user delegated in full."""
+    delegations(site.user).put("full")
+    limited = create_proxy(site.user.credential, timedelta(hours=1), limited=True)
+    thief, before = Person(site.grid, limited), stored(site)
+    assert refused(lambda: thief.client("WMProxy").call("jobSubmit", jdl=JOB, delegationId="full")) == 1215
+    for attempt in (delegations(thief).put, delegations(thief).renew, delegations(thief).destroy):
+        with pytest.raises(TypedFault, match="limited proxy cannot touch a full one"):
+            attempt("full")
+    assert stored(site) == before
+    delegations(thief).put("thief")
+    full = sign_request(site.user.credential, raw(thief, DELEGATION_2).call(
+        "getProxyReq", delegationID="thief").getProxyReqReturn.encode()).decode()
+    with pytest.raises(TypedFault, match="cannot delegate a full one"):
+        raw(thief, DELEGATION_2).call("putProxy", delegationID="thief", proxy=full)
+
+
+def test_somebody_elses_renewal_changes_no_job(site: Site) -> None:
+    """Jobs follow the delegation of their owner only, whatever the id is."""
+    proxy = next((site.grid.root / "wms" / "SandboxDir").glob(f"*/*{site.kept.rsplit('/', 1)[-1][:8]}*/user.proxy"))
+    before = proxy.read_bytes()
+    delegations(site.intruder).put("mine")
+    delegations(site.intruder).renew("mine")
+    assert proxy.read_bytes() == before
+    delegations(site.user).renew("mine")
+    assert proxy.read_bytes() != before, "its owner's does"
 
 
 def test_sandboxes(site: Site) -> None:

@@ -11,8 +11,8 @@ import grids
 import wsdl
 from gsi.credential import Credential
 from gsoap import JpClient, build_jp_client, needs_gsoap
+from guarded import xml
 from httpg.client import session
-from soap import xml
 from soap.client import zeep_client
 from soap.contract import load
 from testbed.layout import USER_DN, Layout

@@ -128,6 +128,15 @@ class Adapter(ABC):
         """
 
     @abstractmethod
+    def renew(self, lrms_id: str, proxy: Path, expires: float) -> None:
+        """Give the job a copy of a newer proxy of its user, which ends at *expires* (epoch seconds): the file that the
+        job knows is replaced, whole or not at all, and its wrapper is told (wms.wrapper.describe, proxy_expires).
+        Harmless when the job has ended or is unknown.
+
+        :raises CeError: the job still has the older one.
+        """
+
+    @abstractmethod
     def cleanup(self, lrms_id: str) -> None:
         """Forget a job in a final state and remove what it left; harmless when it is unknown.
 

@@ -32,6 +32,7 @@ from wms.ce.base import Adapter, CeError, CeJob, CeState, Report
 from wms.ce.processes import Identity, kill_marked
 from wms.ce.supervisor import CANCELLED_BY_USER, MARK, Cause, Ending, Spec, claim
 from wms.wrapper import SCRIPT, Phase, read_progress
+from wms.wrapper.describe import EXPIRES
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +107,18 @@ class LocalElement(Adapter):
                 self._queued.pop(lrms_id, None)
             else:
                 write_durably(place / "cancel", b"")
+
+    def renew(self, lrms_id: str, proxy: Path, expires: float) -> None:
+        with self._lock:
+            place = self._place(lrms_id)
+            if not place.is_dir():
+                return
+            path = place / "user.proxy"
+            try:
+                write_durably(path, proxy.read_bytes())
+                write_durably(path.with_name(path.name + EXPIRES), str(expires).encode())  # only now it is true
+            except OSError as error:
+                raise CeError(f"the proxy cannot be replaced: {error.strerror}", transient=True) from error
 
     def cleanup(self, lrms_id: str) -> None:
         with self._lock:

@@ -28,7 +28,7 @@ from wms.manager.elements import Elements
 from wms.manager.journal import JSS, LM, UNAVAILABLE, WM, Journal, follows, parse_code, wrapper_code
 from wms.manager.matched import add_broker_info, matched_jdl, submit_command, write_broker_info
 from wms.manager.outcome import Outcome, Verdict, judge
-from wms.manager.proxies import proxy_expires, proxy_trouble
+from wms.manager.proxies import pass_on, proxy_expires, proxy_trouble, proxy_version
 from wms.manager.record import Attempt, Record, Stage, Store
 from wms.manager.retry import Policy, abort, finish, resubmit
 from wms.queue import Cancel, Queue, Submit
@@ -48,7 +48,12 @@ class Wish:
     command: Cancel
 
 
-Message = Wish | Report
+@dataclass(frozen=True)
+class NewProxy:
+    """The job's proxy was replaced: its owner renewed the delegation."""
+
+
+Message = Wish | Report | NewProxy
 
 
 @dataclass
@@ -158,7 +163,11 @@ class Lifecycle:
     def _receive(self, job: Job, message: Message) -> None:
         if isinstance(message, Wish):
             self._note_wish(job, message)
-        elif job.record.stage is Stage.AT_CE:
+        elif job.record.stage is not Stage.AT_CE:
+            return
+        elif isinstance(message, NewProxy):
+            self._pass_on_proxy(job)
+        else:
             self._follow(job, message)
 
     def _note_wish(self, job: Job, wish: Wish) -> None:
@@ -225,6 +234,7 @@ class Lifecycle:
         journal.log(JSS, "DeQueued", queue=queue, local_jobid=draft.jobid)
         draft.attempts += 1
         draft.attempt = Attempt(draft.attempts, found.ceid, found.host, wrapper_code(draft.seqcode))
+        draft.attempt.proxy_version = proxy_version(draft.proxy)  # it is submitted with this one, or with a newer one
         self._log_transfer(journal, draft.attempt, "START", jdl)
         draft.previous_hosts.append(found.host)
         draft.stage = Stage.DELIVERING
@@ -285,6 +295,12 @@ class Lifecycle:
         self._resubmit(draft, journal, jdl, again)
 
     # -- AT_CE: follow
+
+    def _pass_on_proxy(self, job: Job) -> None:
+        """Give the element the job's newer proxy; if it cannot take it now, it is offered again after the next poll."""
+        draft = job.record.draft()
+        if pass_on(draft, self.elements):
+            self._commit(job, draft)
 
     def _follow(self, job: Job, report: Report) -> None:
         draft = job.record.draft()

@@ -18,7 +18,8 @@ from functools import partial
 
 from spool.jobdir import Entry
 from wms.ce.base import CeError, Report
-from wms.manager.lifecycle import Job, Lifecycle, Wish
+from wms.manager.lifecycle import Job, Lifecycle, NewProxy, Wish
+from wms.manager.proxies import has_new_proxy
 from wms.manager.record import RecordExists, Stage
 from wms.queue import Cancel, Command, CommandError, Resubmit, Submit, read
 
@@ -150,10 +151,13 @@ class Loop:
     def _poll(self, workers: ThreadPoolExecutor) -> None:
         """Ask every element, also one without jobs of ours: it may have queued ones to start."""
         at: dict[str, list[str]] = {}
-        for record in (entry.job.record for entry in self._jobs.values()):
-            attempt = record.attempt
+        for entry in self._jobs.values():
+            record, attempt = entry.job.record, entry.job.record.attempt
             if attempt is not None and record.stage is Stage.AT_CE:
                 at.setdefault(attempt.ceid, []).append(attempt.lrms_id)
+                if not entry.working and has_new_proxy(record):
+                    entry.job.inbox.append(NewProxy())
+                    entry.due = 0.0
         for ceid, adapter in self.lifecycle.elements:
             if ceid not in self._polling:
                 self._polling.add(ceid)

@@ -12,6 +12,8 @@ import click
 
 from httpg import daemon
 from httpg.signals import stop_event
+from httpg.solo import SoloStatus
+from httpg.status import Status
 from lb.producer import EventSpool
 from wms.config import ConfigError, Settings, load
 from wms.infosys import GlueFile, InfosysError
@@ -43,16 +45,28 @@ Exit code 0: ended by SIGTERM or SIGINT; 1: it could not start, and the reason i
               show_default=True, help="Log of a manager in the background.")  # fmt: skip
 @click.option("--pidfile", type=daemon.PATH, help="Write the manager's process id here.")
 @click.option("--check", is_flag=True, help="Read the configuration and the computing elements, then exit.")
-def command(config: Path, foreground: bool, logfile: Path, pidfile: Path | None, check: bool) -> None:
+@daemon.status_option
+def command(
+    config: Path, foreground: bool, logfile: Path, pidfile: Path | None, check: bool,
+    status_port: tuple[str, int] | None,
+) -> None:
     """Match grid jobs with computing elements, run them there, and log what happens to them."""
     settings = load(config)
     if check:
         click.echo(_checked(settings, config))
         return
     daemon.log_to_stderr(settings.common.log_level)
+    status = SoloStatus(None if status_port is None else Status(*status_port, NAME, lambda: _check_files(settings)))
     with only_one(settings.state_directory), daemon.Daemon(pidfile, None if foreground else logfile) as process:
         process.detach()
+        status.start()
         run(settings)
+
+
+def _check_files(settings: Settings) -> None:
+    """Can jobs be matched? Raises OSError."""
+    os.listdir(settings.common.queue_directory)
+    settings.common.glue_file.stat()
 
 
 def run(settings: Settings) -> None:

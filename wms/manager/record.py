@@ -42,7 +42,8 @@ class Stage(Enum):
 @dataclass
 class Attempt:
     """One try at one computing element. seqcode: what the wrapper begins with; facts: how many of its events are
-    logged already; running, really_running, cancelled: whether that was logged, and passed on, already."""
+    logged already; running, really_running, cancelled: whether that was logged, and passed on, already; proxy_version:
+    of the proxy that the element has (wms.manager.proxies), perhaps of an earlier one."""
 
     number: int
     ceid: str
@@ -53,6 +54,7 @@ class Attempt:
     running: bool = False
     really_running: bool = False
     cancelled: bool = False
+    proxy_version: str = ""
 
 
 @dataclass

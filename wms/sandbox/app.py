@@ -1,4 +1,4 @@
-"""The WSGI application of the sandboxes: GET, HEAD and PUT below the sandbox directory, for the job's owner.
+"""The WSGI application of the sandboxes: GET, HEAD and PUT below the sandbox directory, for whom the job's list names.
 
     /SandboxDir/<2>/<encoded id>/input/<name>       what the job takes along    PUT by the user, GET by the job
     /SandboxDir/<2>/<encoded id>/output/<name>      what it leaves              PUT by the job, GET by the user
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from wsgiref.types import StartResponse, WSGIEnvironment
 
+from gsi.authz import log_refusal
+from gsi.gacl import Permission
 from gsi.peer import Peer
 
 from .files import NoSuchFile, Place, open_file
@@ -38,7 +40,9 @@ class SandboxApplication:
                 return _plain(start_response, "405 Method Not Allowed", "use GET, HEAD or PUT", _allow())
             place = Place.of_url_path(_path(environ), self.root)
             if not self._permitted(place, environ["gsi.peer"], method):
-                return _plain(start_response, "403 Forbidden", "only the owner of the job may do this")
+                reason = "the access list of the job does not grant it"
+                log_refusal(environ["gsi.peer"], f"{method} in the sandbox of {place.directory.jobid}", reason)
+                return _plain(start_response, "403 Forbidden", reason)
             if method == "PUT":
                 return self._put(place, environ, start_response)
             return self._get(place, method, start_response)
@@ -48,7 +52,7 @@ class SandboxApplication:
     def _permitted(self, place: Place, peer: Peer | None, method: str) -> bool:
         if peer is None:
             return False
-        return place.gacl().permits(peer.dn, "write" if method == "PUT" else "read")
+        return place.gacl().permits(peer, Permission.WRITE if method == "PUT" else Permission.READ)
 
     def _get(self, place: Place, method: str, start_response: StartResponse) -> Iterable[bytes]:
         with place.opened() as directory:

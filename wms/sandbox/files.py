@@ -19,9 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from gsi.gacl import Gacl, GaclError
 from wms.jobdirectory import JobDirectory, decode
-
-from .gacl import Gacl, XmlRefused
 
 AREAS = ("input", "output", "peek")
 ROOT_FILES = ("Maradona.output",)
@@ -81,7 +80,7 @@ class Place:
         with file:
             try:
                 return Gacl.parse(file.read())
-            except XmlRefused as error:
+            except GaclError as error:
                 raise NoSuchFile(f"{self.directory.gacl}: {error}") from error
 
 

@@ -1,6 +1,7 @@
 """Everything that the WMProxy's port answers, as one WSGI application.
 
     /glite_wms_wmproxy_server       SOAP: the main port, delegation-1, delegation-2, told apart by namespace
+    /.well-known/glite/peer         who the caller is, and what he may do (soap.whoami)
     /<SandboxDir>/...               the jobs' files
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+from soap import whoami
 from soap.contract import load
 from soap.service import application, combine
 from wms.config import Settings
@@ -39,7 +41,7 @@ def wmproxy_application(settings: Settings) -> WSGIApplication:
 def _soap(settings: Settings, kit: Kit) -> WSGIApplication:
     policy = WmProxyPolicy(settings)
     main, first, second = load(MAIN), load(DELEGATION_1), load(DELEGATION_2)
-    delegations = Delegations(kit.delegations)
+    delegations = Delegations(kit.delegations, kit.job_proxies)
     handler = service.WmProxyService(main, kit)
     address = settings.endpoint
     return combine(
@@ -58,7 +60,7 @@ def _by_path(soap: WSGIApplication, sandbox_prefix: str, sandboxes: WSGIApplicat
         path = environ["PATH_INFO"]
         if path.startswith(sandbox_prefix):
             return sandboxes(environ, start_response)
-        if path == SERVICE_PATH or path.startswith(f"{SERVICE_PATH}/"):
+        if path in (SERVICE_PATH, whoami.PATH) or path.startswith(f"{SERVICE_PATH}/"):
             return soap(environ, start_response)
         body = b"nothing here; the service is at " + SERVICE_PATH.encode() + b"\n"
         start_response("404 Not Found", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
+import os
+from functools import partial
 from pathlib import Path
 
 import click
 
 from gsi.credential import Credential
-from gsi.errors import CredentialError
+from gsi.errors import GsiError
 from httpg import daemon
-from httpg.server import Listener, Server, StartUpError
+from httpg.server import Limits, Listener, Server, StartUpError, Status
 from httpg.wsgi import HttpProtocol
 from wms.config import ConfigError, Settings, load
 from wms.jobdirectory import sweep
 from wms.sandbox import upload
 
 from .app import SERVICE_PATH, wmproxy_application
+from .tending import tend
 
 log = logging.getLogger(__name__)
 
@@ -40,10 +43,14 @@ Exit code 0: ended by SIGTERM or SIGINT; 1: it could not start, and the reason i
               help="Log of a server in the background.")  # fmt: skip
 @click.option("--pidfile", type=daemon.PATH, help="Write the server's process id here.")
 @click.option("--check", is_flag=True, help="Read the configuration and the host credential, then exit.")
-def command(config: Path, foreground: bool, logfile: Path, pidfile: Path | None, check: bool) -> None:
+@daemon.server_options
+def command(
+    config: Path, foreground: bool, logfile: Path, pidfile: Path | None, check: bool,
+    status_port: tuple[str, int] | None, server_limits: Limits,
+) -> None:
     """Serve WMProxy: registration, start, cancel, output and purge of grid jobs."""
     settings = load(config)
-    server = make_server(settings)
+    server = make_server(settings, status_port, server_limits)
     if check:
         click.echo(f"{config} is good; the service would be {settings.endpoint}")
         return
@@ -56,12 +63,28 @@ def command(config: Path, foreground: bool, logfile: Path, pidfile: Path | None,
         server.run()
 
 
-def make_server(settings: Settings) -> Server:
-    """The server of these settings, not yet bound. Raises CredentialError."""
+def make_server(
+    settings: Settings, status_port: tuple[str, int] | None = None, limits: Limits = Limits()
+) -> Server:
+    """The server of these settings, not yet bound. Raises GsiError."""
     common, wmproxy = settings.common, settings.wmproxy
-    credential = Credential.load_pair(common.host_certificate, common.host_key)
+
+    def credential() -> Credential:
+        return Credential.load_pair(common.host_certificate, common.host_key)
+
     listener = Listener(wmproxy.listen_address, wmproxy.port, lambda: HttpProtocol(wmproxy_application(settings)))
-    return Server([listener], credential, common.ca_directory, workers=wmproxy.workers)
+    background = [("delegations", partial(tend, settings))]
+    status = None if status_port is None else Status(*status_port, NAME, lambda: _check_directories(settings))
+    return Server([listener], credential(), common.ca_directory, workers=wmproxy.workers, limits=limits,
+                  background=background, reload=credential, status=status)
+
+
+def _check_directories(settings: Settings) -> None:
+    """Can jobs be taken? Raises OSError."""
+    common = settings.common
+    for path in (common.sandbox_directory, common.proxy_cache, common.queue_directory):
+        if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+            raise PermissionError(f"{path} cannot be used")
 
 
 def prepare(settings: Settings) -> None:
@@ -76,7 +99,7 @@ def main() -> None:
     """Entry point."""
     try:
         command()
-    except (ConfigError, CredentialError, StartUpError, daemon.AlreadyRunning, OSError) as error:
+    except (ConfigError, GsiError, StartUpError, daemon.AlreadyRunning, OSError) as error:
         daemon.refuse(NAME, error)
 
 

@@ -11,17 +11,18 @@ import logging
 import random
 from dataclasses import dataclass
 
+from gsi.delegation import Delegated
+from gsi.gacl import Gacl
 from gsi.peer import Peer
 from lb.model import jobid as jobids
 from lb.model.jobid import JobId
 from wms.jdl import Jdl, JdlError, JdlKind, apply_service_defaults, check, parse, resolve_input_sandbox
 from wms.jdl.attributes import SERVER_SET
 from wms.jobdirectory import JobDirectory
-from wms.sandbox import gacl
 
 from .errors import Code, OperationError, from_jdl
 from .kit import Kit
-from .proxies import Delegated, delegated
+from .proxies import delegated
 from .uris import directory_uri
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ def checked(kit: Kit, peer: Peer, text: str, delegation_id: str | None) -> Reque
     if len(text) > MAX_CHARACTERS:
         message = f"the description of a single job may have {MAX_CHARACTERS} characters, not {len(text)}"
         raise OperationError(Code.JDL_PARSING, message)
-    proxy = delegated(kit.delegations, peer, delegation_id, kit.settings.common.ca_directory)
+    proxy = delegated(kit.delegations, peer, delegation_id, kit.trust)
     try:
         jdl = parse(text)
         check(jdl)
@@ -120,10 +121,11 @@ def _write(kit: Kit, request: Request, directory: JobDirectory, seqcode: str) ->
     proxy = request.delegated.credential.to_pem()
     directory.write(directory.proxy, proxy)
     directory.write(directory.proxy_backup, proxy)
-    directory.write(directory.gacl, gacl.document(request.owner))
+    directory.write(directory.gacl, Gacl.of_owner(request.owner).write())
     directory.write(directory.jdl_original, request.text)
     jdl = _registered(kit, request.jdl, directory)
     jdl.set("LB_sequence_code", seqcode)
+    kit.job_proxies.follow(directory, request.delegated)
     directory.write(directory.jdl_to_start, jdl.text())
 
 

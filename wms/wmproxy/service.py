@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, TypeVar
 
-from gsi.authz import Access, requires
+from gsi.authz import Access, Resource, requires
 from gsi.errors import DelegationError
 from lb.model.jobid import JobId, JobIdError
 from soap.contract import Contract
@@ -33,11 +33,11 @@ DRAINED = "Unavailable service (the server is temporarily drained)"
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def operation(*access: Access) -> Callable[[F], F]:
-    """Declare who may call an operation, and turn what goes wrong in it into the contract's faults."""
+def operation(access: Access, resource: Resource) -> Callable[[F], F]:
+    """Declare who may call an operation and what it protects; turn what goes wrong in it into the contract's faults."""
 
     def declare(method: F) -> F:
-        @requires(*access)
+        @requires(access, protects=resource)
         @wraps(method)
         def guarded(self: WmProxyService, call: Call, **arguments: Any) -> Mapping[str, Any] | None:
             try:
@@ -74,7 +74,7 @@ class WmProxyService:
     def __init__(self, contract: Contract, kit: Kit) -> None:
         self.types = contract.types
         self.kit = kit
-        self.delegations = Delegations(kit.delegations)
+        self.delegations = Delegations(kit.delegations, kit.job_proxies)
 
     def _job(self, jobid: str | None) -> JobDirectory:
         """The directory of a job that is there.
@@ -96,48 +96,48 @@ class WmProxyService:
 
     # -- the service itself
 
-    @operation(Access.AUTHENTICATED)
+    @operation(Access.AUTHENTICATED, Resource.NOTHING)
     def get_version(self, call: Call) -> Mapping[str, Any]:
         return {"version": VERSION}
 
-    @operation(Access.AUTHENTICATED)
+    @operation(Access.AUTHENTICATED, Resource.NOTHING)
     def get_transfer_protocols(self, call: Call) -> Mapping[str, Any]:
         return {"items": self.types.StringList(Item=list(PROTOCOLS))}
 
-    @operation(Access.AUTHENTICATED)
+    @operation(Access.AUTHENTICATED, Resource.NOTHING)
     def get_max_input_sandbox_size(self, call: Call) -> Mapping[str, Any]:
         return {"size": self.kit.settings.wmproxy.max_input_sandbox_bytes}
 
-    @operation(Access.AUTHENTICATED)
+    @operation(Access.AUTHENTICATED, Resource.SERVICE)
     def get_total_quota(self, call: Call) -> Mapping[str, Any]:
         return {"softLimit": 0, "hardLimit": 0}  # block limits of 0: no quota is set (wms.md 1.7)
 
-    @operation(Access.AUTHENTICATED)
+    @operation(Access.AUTHENTICATED, Resource.SERVICE)
     def get_free_quota(self, call: Call) -> Mapping[str, Any]:
         return {"softLimit": 0, "hardLimit": 0}
 
     # -- delegation, for old clients
 
-    @operation(Access.AUTHENTICATED)
+    @operation(Access.AUTHENTICATED, Resource.DELEGATION)
     def get_proxy_req(self, call: Call, *, delegationID: str | None) -> Mapping[str, Any]:
         return {"request": self.delegations.request(peer_of(call), delegationID)[0]}
 
-    @operation(Access.AUTHENTICATED)
+    @operation(Access.AUTHENTICATED, Resource.DELEGATION)
     def put_proxy(self, call: Call, *, delegationID: str | None, proxy: str | None) -> None:
         self.delegations.put(peer_of(call), delegationID, proxy)
 
     # -- submission
 
-    @operation(Access.AUTHENTICATED)
+    @operation(Access.AUTHENTICATED, Resource.SERVICE)
     def job_register(self, call: Call, *, jdl: str | None, delegationId: str | None) -> Mapping[str, Any]:
         return {"jobIdStruct": self._identifier(self._register(call, jdl, delegationId))}
 
-    @operation(Access.JOB_OWNER)
+    @operation(Access.JOB_OWNER, Resource.JOB)
     def job_start(self, call: Call, *, jobId: str | None) -> None:
         self._refuse_when_drained()
         start(self.kit, self._job(jobId), peer_of(call).dn, _client(call))
 
-    @operation(Access.AUTHENTICATED)
+    @operation(Access.AUTHENTICATED, Resource.SERVICE)
     def job_submit(self, call: Call, *, jdl: str | None, delegationId: str | None) -> Mapping[str, Any]:
         directory = self._register(call, jdl, delegationId)
         start(self.kit, directory, peer_of(call).dn, _client(call))
@@ -151,7 +151,7 @@ class WmProxyService:
         path = f"{directory.relative}/input"
         return self.types.JobIdStructType(id=directory.jobid, name="", path=path)
 
-    @operation(Access.AUTHENTICATED)
+    @operation(Access.AUTHENTICATED, Resource.SERVICE)
     def job_list_match(self, call: Call, *, jdl: str | None, delegationId: str | None) -> Mapping[str, Any]:
         self._refuse_when_drained()
         found = list_match(self.kit, peer_of(call), jdl or "", delegationId)
@@ -163,25 +163,25 @@ class WmProxyService:
 
     # -- a job that is there
 
-    @operation(Access.JOB_OWNER)
+    @operation(Access.JOB_OWNER, Resource.JOB)
     def job_cancel(self, call: Call, *, jobId: str | None) -> None:
         control.cancel(self.kit, self._job(jobId), peer_of(call).dn)
 
-    @operation(Access.JOB_OWNER)
+    @operation(Access.JOB_OWNER, Resource.JOB)
     def job_purge(self, call: Call, *, jobId: str | None) -> None:
         control.purge(self.kit, self._job(jobId), peer_of(call).dn)
 
-    @operation(Access.JOB_OWNER)
+    @operation(Access.JOB_OWNER, Resource.JOB)
     def get_output_file_list(self, call: Call, *, jobId: str | None, protocol: str | None) -> Mapping[str, Any]:
         directory = self._job(jobId)
         chosen_protocols(protocol)
         return {"OutputFileAndSizeList": self._names_and_sizes(control.output_files(self.kit, directory))}
 
-    @operation(Access.JOB_OWNER)
+    @operation(Access.JOB_OWNER, Resource.JOB)
     def get_sandbox_dest_uri(self, call: Call, *, jobId: str | None, protocol: str | None) -> Mapping[str, Any]:
         return {"path": self.types.StringList(Item=self._destinations(self._job(jobId), protocol))}
 
-    @operation(Access.JOB_OWNER)
+    @operation(Access.JOB_OWNER, Resource.JOB)
     def get_sandbox_bulk_dest_uri(self, call: Call, *, jobId: str | None, protocol: str | None) -> Mapping[str, Any]:
         directory = self._job(jobId)
         one = self.types.DestURIStructType(id=directory.jobid, Item=self._destinations(directory, protocol))
@@ -190,7 +190,7 @@ class WmProxyService:
     def _destinations(self, directory: JobDirectory, protocol: str | None) -> list[str]:
         return [directory_uri(self.kit.settings, directory, "input") for _ in chosen_protocols(protocol)]
 
-    @operation(Access.JOB_OWNER)
+    @operation(Access.JOB_OWNER, Resource.JOB)
     def get_jdl(self, call: Call, *, jobId: str | None, type: str | None) -> Mapping[str, Any]:  # noqa: A002
         directory = self._job(jobId)
         try:
@@ -201,22 +201,22 @@ class WmProxyService:
 
     # -- not built yet
 
-    job_register_jsdl = not_yet(Access.AUTHENTICATED)
-    job_submit_jsdl = not_yet(Access.AUTHENTICATED)
-    job_list_match_jsdl = not_yet(Access.AUTHENTICATED)
-    get_job_template = not_yet(Access.AUTHENTICATED)
-    get_dag_template = not_yet(Access.AUTHENTICATED)
-    get_collection_template = not_yet(Access.AUTHENTICATED)
-    get_int_parametric_job_template = not_yet(Access.AUTHENTICATED)
-    get_string_parametric_job_template = not_yet(Access.AUTHENTICATED)
-    get_acl_items = not_yet(Access.JOB_OWNER)
-    add_acl_items = not_yet(Access.JOB_OWNER)
-    remove_acl_item = not_yet(Access.JOB_OWNER)
-    get_delegated_proxy_info = not_yet(Access.AUTHENTICATED)
-    get_job_proxy_info = not_yet(Access.JOB_OWNER)
-    enable_file_perusal = not_yet(Access.JOB_OWNER)
-    get_perusal_files = not_yet(Access.JOB_OWNER)
-    get_job_status = not_yet(Access.JOB_OWNER)
+    job_register_jsdl = not_yet(Access.AUTHENTICATED, protects=Resource.SERVICE)
+    job_submit_jsdl = not_yet(Access.AUTHENTICATED, protects=Resource.SERVICE)
+    job_list_match_jsdl = not_yet(Access.AUTHENTICATED, protects=Resource.SERVICE)
+    get_job_template = not_yet(Access.AUTHENTICATED, protects=Resource.NOTHING)
+    get_dag_template = not_yet(Access.AUTHENTICATED, protects=Resource.NOTHING)
+    get_collection_template = not_yet(Access.AUTHENTICATED, protects=Resource.NOTHING)
+    get_int_parametric_job_template = not_yet(Access.AUTHENTICATED, protects=Resource.NOTHING)
+    get_string_parametric_job_template = not_yet(Access.AUTHENTICATED, protects=Resource.NOTHING)
+    get_acl_items = not_yet(Access.JOB_OWNER, protects=Resource.JOB)
+    add_acl_items = not_yet(Access.JOB_OWNER, protects=Resource.JOB)
+    remove_acl_item = not_yet(Access.JOB_OWNER, protects=Resource.JOB)
+    get_delegated_proxy_info = not_yet(Access.AUTHENTICATED, protects=Resource.DELEGATION)
+    get_job_proxy_info = not_yet(Access.JOB_OWNER, protects=Resource.JOB)
+    enable_file_perusal = not_yet(Access.JOB_OWNER, protects=Resource.JOB)
+    get_perusal_files = not_yet(Access.JOB_OWNER, protects=Resource.JOB)
+    get_job_status = not_yet(Access.JOB_OWNER, protects=Resource.JOB)
 
 
 def _client(call: Call) -> str:

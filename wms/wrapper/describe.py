@@ -15,6 +15,9 @@
 | proxy_expires | epoch seconds after which the program is ended, null for never |
 | log_destination | host:port for the program's own events, null for none |
 | proxy, ca_directory, work, state | paths on the node: set by the adapter of the computing element |
+
+When the proxy is renewed, the adapter replaces the file `proxy` and then writes when it ends (epoch seconds) into
+`<proxy>.expires`, which overrules proxy_expires.
 """
 
 from __future__ import annotations
@@ -26,6 +29,9 @@ from urllib.parse import urlsplit
 from wms.jdl import Jdl, JdlError, JdlKind
 
 Description = dict[str, Any]
+
+#: What is put behind the name of the proxy's file for the file that says when a renewed one ends.
+EXPIRES = ".expires"
 
 
 def describe(

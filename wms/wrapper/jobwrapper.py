@@ -247,11 +247,21 @@ class Wrapper:
                     process.returncode = 0  # reaped here, not by subprocess
                     return _exit_code(status), (usage.ru_utime, usage.ru_stime)
                 if expires is not None and time.time() > expires:
-                    raise Failure("Job killed because of user proxy expiry")
+                    expires = self.renewed_expiry()
+                    if expires is None or time.time() > expires:
+                        raise Failure("Job killed because of user proxy expiry")
                 time.sleep(0.05)
         except BaseException:
             _end_group(process)
             raise
+
+    def renewed_expiry(self) -> float | None:
+        """When the proxy ends that the computing element has put in place of the first one; None: there is no other."""
+        try:
+            with open(self.job["proxy"] + ".expires") as file:
+                return float(file.read())
+        except (OSError, ValueError):
+            return None
 
     # -- files out ----------------------------------------------------------------------------------------------------
 
@@ -339,9 +349,19 @@ class Wrapper:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_verify_locations(capath=self.job["ca_directory"])
-        context.load_cert_chain(self.job["proxy"])
+        self.present_proxy(context)
         port = parts.port or 443
         return http.client.HTTPSConnection(parts.hostname, port, timeout=SILENCE_S, context=context), target
+
+    def present_proxy(self, context: ssl.SSLContext) -> None:
+        """Show the job's proxy; one that old tools signed with SHA-1 was admitted by the WMS, so it is shown too."""
+        try:
+            context.load_cert_chain(self.job["proxy"])
+        except ssl.SSLError as error:
+            if "MD_TOO_WEAK" not in (error.reason or ""):
+                raise
+            context.set_ciphers("DEFAULT:@SECLEVEL=0")
+            context.load_cert_chain(self.job["proxy"])
 
     def patiently(self, which: str, action: Any) -> None:
         """Repeat the transfer as often as the site wants; raises TransferError after the last try."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,18 +18,21 @@ import zoo
 from gsi.credential import Credential
 from gsi.delegation import DelegationStore, check_id, generated_id, url_encode
 from gsi.errors import CredentialError, DelegationError
-from gsi.proxy import certificate_request, create_proxy, sign_request
+from gsi.peer import ProxyKind
+from gsi.proxy import certificate_request, create_proxy, new_key, sign_request
+from gsi.rules import Rules
+from gsi.trust import Trust
 
 ENCODED = "%2FDC%3Dorg%2FDC%3Dexample%2FCN%3DTest%20User"
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> DelegationStore:
-    return DelegationStore(tmp_path / "proxycache", pki.ca_dir())
+    return DelegationStore(tmp_path / "proxycache", pki.trust())
 
 
 def delegate(store: DelegationStore, issuer: Credential, dn: str = pki.USER_DN, name: str = "id1") -> Path:
-    return store.put(dn, name, sign_request(issuer, store.new_request(dn, name)))
+    return store.put(dn, name, sign_request(issuer, store.new_request(dn, name))).path
 
 
 def test_a_delegated_proxy_speaks_for_the_user(store: DelegationStore) -> None:
@@ -45,7 +49,7 @@ def test_layout_and_modes(store: DelegationStore, tmp_path: Path) -> None:
     pending = root / "cache" / ENCODED / "id1"
     key, = pending.iterdir()
     assert key.name.startswith("userkey_") and len(key.name) == len("userkey_") + 6
-    path = store.put(pki.USER_DN, "id1", sign_request(pki.proxy(), request).decode())
+    path = store.put(pki.USER_DN, "id1", sign_request(pki.proxy(), request).decode()).path
     assert path == root / ENCODED / "id1" / "userproxy.pem"
     assert not list(pending.iterdir()), "the key of the answered request is gone"
     for entry in root.rglob("*"):
@@ -137,13 +141,107 @@ def test_the_request_of_another_delegation_is_not_answered(store: DelegationStor
         store.put(pki.USER_DN, "id2", signed)
 
 
-@pytest.mark.parametrize("name", [name for name in zoo.REFUSED if "proxy" in name or "ProxyCertInfo" in name])
-def test_a_chain_that_does_not_verify_is_not_stored(store: DelegationStore, name: str) -> None:
-    store.new_request(pki.USER_DN, "id1")
+@pytest.mark.parametrize("name", [name for name in zoo.REFUSED if "SHA-1" not in name])
+def test_a_chain_that_does_not_verify_is_not_stored(tmp_path: Path, name: str) -> None:
+    store = DelegationStore(tmp_path / "proxycache", Trust(zoo.ca_dir(), Rules()))
+    credential = zoo.REFUSED[name].make()
+    store.new_request(pki.USER_DN, "id1", key_bits=1024)
     with pytest.raises(DelegationError):
-        store.put(pki.USER_DN, "id1", zoo.REFUSED[name].make().chain_pem())
+        store.put(pki.USER_DN, "id1", credential.chain_pem())
     with pytest.raises(DelegationError, match="no such delegation"):
         store.path(pki.USER_DN, "id1")
+
+
+@pytest.mark.parametrize("kind", [ProxyKind.RFC3820, ProxyKind.LEGACY, ProxyKind.DRAFT])
+@pytest.mark.parametrize("limited", [False, True])
+def test_every_kind_of_proxy_can_be_delegated_and_delegated_further(
+    store: DelegationStore, kind: ProxyKind, limited: bool
+) -> None:
+    first = create_proxy(pki.user(), kind=kind, limited=limited)
+    stored = store.put(pki.USER_DN, "id1", sign_request(first, store.new_request(pki.USER_DN, "id1")))
+    assert (stored.peer.dn, stored.peer.proxy_kind, stored.peer.limited) == (pki.USER_DN, kind, limited)
+    again = sign_request(store.credential(pki.USER_DN, "id1"), store.new_request(pki.USER_DN, "id2"))
+    assert store.put(pki.USER_DN, "id2", again).peer.limited is limited
+
+
+def test_sha1_is_no_hindrance_to_a_legacy_proxy_that_is_delegated(store: DelegationStore) -> None:
+    stored = store.put(pki.USER_DN, "id1", with_sha1(store, "proxy", pki.user()))
+    assert stored.peer.proxy_kind is ProxyKind.LEGACY
+    assert stored.credential.certificate.signature_hash_algorithm.name == "sha1"  # type: ignore[union-attr]
+
+
+def with_sha1(store: DelegationStore, cn: str, issuer: Credential) -> bytes:
+    """What GridSite's tools answer to a request: no ProxyCertInfo, SHA-1."""
+    request = x509.load_pem_x509_csr(store.new_request(pki.USER_DN, "id1"))
+    key = request.public_key()
+    assert isinstance(key, rsa.RSAPublicKey)
+    made = chains.forge(issuer, cn, information=None, sha1=True, key=_Public(key))  # type: ignore[arg-type]
+    return made.chain_pem()
+
+
+class _Public:
+    """Half a key, for a certificate: the private half is the server's."""
+
+    def __init__(self, key: rsa.RSAPublicKey) -> None:
+        self.public_key = lambda: key
+
+
+def test_a_proxy_that_lacks_its_mark_is_refused_in_words_of_use(store: DelegationStore) -> None:
+    answer = with_sha1(store, "227525590", pki.proxy())
+    with pytest.raises(DelegationError, match="lacks ProxyCertInfo.*glite-wms-job-delegate-proxy"):
+        store.put(pki.USER_DN, "id1", answer)
+
+
+def test_an_answer_cannot_be_put_twice(store: DelegationStore) -> None:
+    """A replay of an old putProxy brings no earlier, perhaps stolen, state back."""
+    answer = sign_request(pki.proxy(), store.new_request(pki.USER_DN, "id1"))
+    store.put(pki.USER_DN, "id1", answer)
+    newer = store.put(pki.USER_DN, "id1", sign_request(pki.proxy(), store.new_request(pki.USER_DN, "id1")))
+    with pytest.raises(DelegationError, match="answers no request"):
+        store.put(pki.USER_DN, "id1", answer)
+    assert store.credential(pki.USER_DN, "id1") == newer.credential
+
+
+def test_a_proxy_with_another_key_is_not_stored(store: DelegationStore) -> None:
+    store.new_request(pki.USER_DN, "id1")
+    with pytest.raises(DelegationError, match="answers no request"):
+        store.put(pki.USER_DN, "id1", sign_request(pki.proxy(), certificate_request(new_key(2048))))
+
+
+def test_a_short_key_is_refused(store: DelegationStore) -> None:
+    request = store.new_request(pki.USER_DN, "id1", key_bits=1024)
+    with pytest.raises(DelegationError, match="1024"):
+        store.put(pki.USER_DN, "id1", sign_request(pki.proxy(), request))
+
+
+def test_a_limited_caller_puts_limited_proxies_only(store: DelegationStore) -> None:
+    answer = sign_request(pki.proxy(), store.new_request(pki.USER_DN, "id1"))
+    with pytest.raises(DelegationError, match="limited proxy cannot delegate a full one"):
+        store.put(pki.USER_DN, "id1", answer, limited=True)
+    assert store.is_limited(pki.USER_DN, "id1"), "nothing was stored"
+    store.put(pki.USER_DN, "id1", answer)
+    assert not store.is_limited(pki.USER_DN, "id1")
+
+
+def test_one_user_cannot_fill_the_store(store: DelegationStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gsi.delegation.MAX_DELEGATIONS", 2)
+    for name in ("id1", "id2"):
+        delegate(store, pki.proxy(), name=name)
+    with pytest.raises(DelegationError, match="more than 2 delegations"):
+        store.new_request(pki.USER_DN, "id3")
+    store.new_request(pki.USER_DN, "id2")
+    store.new_request(pki.OTHER_DN, "id3")
+    store.destroy(pki.USER_DN, "id1")
+    store.new_request(pki.USER_DN, "id3")
+
+
+def test_one_user_cannot_fill_the_disk_with_questions(store: DelegationStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gsi.delegation.MAX_PENDING_DELEGATIONS", 2)
+    for name in ("id1", "id2"):
+        store.new_request(pki.USER_DN, name)
+    with pytest.raises(DelegationError, match="more than 2 delegations"):
+        store.new_request(pki.USER_DN, "id3")
+    store.new_request(pki.USER_DN, "id1")
 
 
 def test_an_end_entity_is_no_proxy(store: DelegationStore) -> None:
@@ -155,7 +253,7 @@ def test_an_end_entity_is_no_proxy(store: DelegationStore) -> None:
 @given(text=st.binary(max_size=200))
 def test_any_text_is_a_proxy_or_a_delegation_error(text: bytes) -> None:
     with pytest.raises(DelegationError):
-        DelegationStore(pki.folder() / "nothing", pki.ca_dir()).put(pki.USER_DN, "id1", text)
+        DelegationStore(pki.folder() / "nothing", pki.trust()).put(pki.USER_DN, "id1", text)
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../x", "a b", "a\0", "é", "a\n", "x" * 201, "%2e"])

@@ -365,7 +365,7 @@ def test_requests_are_logged_with_the_identity(tmp_path: Path) -> None:
     with running([Listener("127.0.0.1", 0, protocol)], pki.host(), pki.ca_dir(), workers=1) as process:
         ask_pid(process)
         wait_for(lambda: log.read_text().count("\n"))
-    assert log.read_text().startswith(f'"{pki.USER_DN}" GET /pid 200 ')
+    assert log.read_text().startswith(f'dn="{pki.USER_DN}" op="GET /pid" status=200 ms=')
 
 
 def test_deadlines_hold_against_the_slowest_client() -> None:

@@ -13,8 +13,8 @@ from sqlalchemy import Engine
 
 import soap.contract
 import sql
-from gsi.authz import PeerList
 from gsi.peer import Peer, ProxyKind
+from gsi.peers import PeerList
 from jpis import feeds, schema, service
 from jpis.config import Configuration
 from jpis.policy import IndexPolicy

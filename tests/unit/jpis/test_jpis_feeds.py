@@ -11,8 +11,9 @@ import pytest
 
 import soap.contract
 import sql
-from gsi.authz import Access, PeerList, requires
+from gsi.authz import Access, requires
 from gsi.errors import CredentialError
+from gsi.peers import PeerList
 from jpis import feedloop, feeds
 from jpis.config import Attribute, Condition, Configuration, Feed
 from jpis.feedloop import FeedLoop

@@ -14,7 +14,7 @@ import requests
 
 import pki
 import soap.contract
-from gsi.authz import Access, requires
+from gsi.authz import Access, ServicePolicy, requires
 from gsi.credential import Credential
 from httpg.client import session
 from httpg.server import Listener
@@ -126,18 +126,13 @@ class NotingIndex:
     server_configuration = not_yet(Access.AUTHENTICATED)
 
 
-class _Everybody:
-    def permits(self, access: Access, peer: object, operation: str, arguments: object) -> bool:
-        return True
-
-
 @contextmanager
 def index(path: Path, port: int = 0) -> Iterator[Running]:
     """An index server that writes what it is told to `path`."""
 
     def protocol() -> HttpProtocol:
         contract = soap.contract.load("JobProvenanceIS")
-        return HttpProtocol(application(contract, NotingIndex(path), policy=_Everybody()))
+        return HttpProtocol(application(contract, NotingIndex(path), policy=ServicePolicy()))
 
     with running([Listener("127.0.0.1", port, protocol)], pki.host(), pki.ca_dir(), workers=1) as server:
         wait_for(lambda: _answers(server))

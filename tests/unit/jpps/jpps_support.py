@@ -14,8 +14,8 @@ from sqlalchemy import Engine
 
 import soap.contract
 import sql
-from gsi.authz import PeerList
 from gsi.peer import Peer, ProxyKind
+from gsi.peers import PeerList
 from jpps.attributes import Value
 from jpps.collect import Sources
 from jpps.delivery import FeedRun, Record

@@ -3,10 +3,14 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gsi.authz import PeerList
-from lb.server.authority import Authority, person, same_person
-from lb.server.policy import Action, PolicyError, PolicyFile
+from gsi.authz import Access, Verdict
+from gsi.errors import RulesError
+from gsi.peers import PeerList
+from lb.server.authority import Authority, WebServicePolicy, person, same_person
+from lb.server.policy import MAX_FILE, Action, PolicyError, PolicyFile
 from lbbench import HOST_DN, OTHER_DN, USER_DN, peer
 
 EXAMPLE_FILE = Path(__file__).parents[3] / "etc/glite-lb-authz.conf"
@@ -71,8 +75,63 @@ def test_mistakes_are_named_with_their_line(text: str, says: str) -> None:
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(PolicyError, match="cannot be read"):
-        PolicyFile.load(tmp_path / "none")
+    with pytest.raises(RulesError, match="none cannot be read"):
+        PolicyFile.watch(tmp_path / "none")
+
+
+def test_what_is_no_text_is_refused_with_its_line() -> None:
+    with pytest.raises(PolicyError, match="policy, line 2: not UTF-8"):
+        PolicyFile.read(b'resource "LB" {\n\xff}')
+    with pytest.raises(PolicyError, match="larger than"):
+        PolicyFile.read(b" " * (MAX_FILE + 1))
+
+
+@pytest.mark.parametrize(("rule", "shown", "permitted"), [
+    ("/vo/Role=admin", ("/vo", "/vo/Role=admin"), True),
+    ("/vo/Role=admin", ("/vo/Role=admin/Capability=NULL",), True),
+    ("/vo/Role=NULL/Capability=NULL", ("/vo",), True),
+    ("/vo/Role=admin", ("/vo",), False),
+    ("/vo/Role=admin", (), False),
+    ("/vo/*", ("/vo/Role=admin",), False),  # the only pattern is .*
+    ("/vo", ("/vo/sub",), False),
+    (".*", (), True),
+    ("operators", ("operators",), True),
+])
+def test_attributes_are_compared_as_they_are_written(rule: str, shown: tuple[str, ...], permitted: bool) -> None:
+    policy = PolicyFile.parse(f'resource "LB" {{ action "PURGE" {{ rule permit {{ fqan = "{rule}" }} }} }}')
+    assert policy.permits(Action.PURGE, peer("/CN=x", *shown)) is permitted
+
+
+def test_the_file_is_read_again_and_a_bad_version_changes_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "authz.conf"
+    path.write_text(EXAMPLE)
+    authority = Authority(HOST_DN, PolicyFile.watch(path))
+    assert authority.may_read_all(peer("/CN=monitor")) and not authority.may_purge(peer("/CN=monitor"))
+    path.write_text(EXAMPLE.replace('action "PURGE" {', 'action "PURGE" { rule permit { subject = "/CN=monitor" }'))
+    assert authority.may_purge(peer("/CN=monitor"))
+    path.write_text('resource "LB" {\n action "FLY" { } }')
+    assert authority.may_purge(peer("/CN=monitor")) and not authority.may_purge(peer("/CN=other"))
+    path.unlink()
+    assert authority.may_purge(peer("/CN=monitor"))
+    assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
+    assert f'{path}, line 2: there is no action "FLY"' in caplog.text
+    path.write_text('resource "LB" { }')
+    assert not authority.may_purge(peer("/CN=monitor")) and not authority.may_log(peer("/CN=monitor"), "Running")
+
+
+@given(st.binary(max_size=200) | st.lists(st.sampled_from(
+    ["resource", '"LB"', "{", "}", "action", '"PURGE"', '"READ_ALL"', "rule", "permit", "subject", "fqan", "=", '".*"',
+     '"/CN=a"', "# x\n", '"', "\n", "é"]
+), max_size=30).map(lambda words: " ".join(words).encode()))
+def test_any_bytes_are_a_policy_or_an_error(data: bytes) -> None:
+    try:
+        policy = PolicyFile.read(data)
+    except PolicyError:
+        return
+    for action in Action:
+        assert policy.permits(action, peer("/CN=nobody")) <= (b".*" in data)
 
 
 @pytest.mark.parametrize("mark", ["", "# "])
@@ -124,6 +183,29 @@ def test_further_loggers_come_from_a_list() -> None:
 def test_actions_cover_their_events(event: str, allowed: bool) -> None:
     policy = PolicyFile.parse('resource "LB" { action "LOG_CE_EVENTS" { rule permit { subject = ".*" } } }')
     assert Authority(HOST_DN, policy).may_log(peer(), event) is allowed
+
+
+def test_loggers_may_be_named_by_attribute() -> None:
+    authority = Authority(HOST_DN, None, loggers=PeerList(names=["/vo/Role=logger"]))
+    assert authority.is_trusted_logger(peer(USER_DN, "/vo/Role=logger"))
+    assert not authority.is_trusted_logger(peer(USER_DN, "/vo"))
+
+
+@pytest.mark.parametrize("name", ["somebody", "FQAN:somebody", ""])
+def test_a_super_user_has_a_name(name: str) -> None:
+    with pytest.raises(RulesError, match="begins with a slash"):
+        Authority(HOST_DN, None, [name])
+
+
+def test_what_the_web_service_says_beforehand(policy: PolicyFile) -> None:
+    told = WebServicePolicy(Authority(HOST_DN, policy))
+    assert told.outlook(None, Access.ANYONE).granted and not told.outlook(None, Access.JOB_READER).granted
+    assert told.outlook(peer(), Access.JOB_READER).verdict is Verdict.DEPENDS
+    assert told.outlook(peer("/CN=monitor"), Access.JOB_READER).granted
+    assert told.outlook(peer("/CN=root"), Access.ADMIN).granted
+    assert not told.outlook(peer("/CN=monitor"), Access.ADMIN).granted
+    everybody = WebServicePolicy(Authority(HOST_DN, policy, open_to_all=True))
+    assert all(everybody.outlook(who, access).granted for who in (None, peer()) for access in Access)
 
 
 def test_a_person_is_the_same_behind_a_proxy() -> None:

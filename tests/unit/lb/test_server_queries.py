@@ -1,20 +1,25 @@
 """Questions with conditions: which are allowed, what they find, who sees what (lb.md 4.4, 4.7)."""
 
 import errno
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gsi.gridmap import watch_identities
 from lb.model import jobid as ids
 from lb.model.jobid import JobId
 from lb.model.status import STATE_CODES
 from lb.model.view import Flag
+from lb.server.authority import Authority
 from lb.server.conditions import Comparison, Group, check_event_group, check_job_group
 from lb.server.errors import LbError
 from lb.server.queries import MOST_EQUAL, MOST_OTHERS, Limits, Queries
+from lb.server.webservice import LoggingAndBookkeeping
 from lb.server.wsconditions import event_groups, job_groups
 from lbbench import HOST_DN, OTHER_DN, SERVER, USER_DN, Bench, life, line, peer, registration
 from soap.contract import load
+from soap.service import Call
 
 TYPES = load("LB").types
 LONG = "ce.example.org:8443/" + "x" * 300
@@ -214,6 +219,24 @@ def test_event_conditions_of_the_web_service() -> None:
     assert event_groups([ws("SOURCE", "EQUAL", v(i=6))], USER_DN) == [one("SOURCE", "EQUAL", 6)]
     with pytest.raises(LbError):
         event_groups([ws("PARENT", "EQUAL", v(c="https://localhost/x"))], USER_DN)
+
+
+def test_two_names_of_one_person_read_each_others_jobs(jobs: Jobs, tmp_path: Path) -> None:
+    """Option -M (lb.md 11.2), both ways; and the list of one's own jobs holds those of both names."""
+    mapping = tmp_path / "mapping"
+    mapping.write_text(f'"{USER_DN}" "{OTHER_DN}"\n')
+    authority = Authority(HOST_DN, identities=watch_identities(mapping))
+    queries = Queries(jobs.bench.engine, authority, jobs.bench.admission.is_ours)
+    assert queries.job_status(jobs.foreign, peer(USER_DN), Flag(0)).owner == OTHER_DN
+    assert queries.job_status(jobs.good, peer(f"{OTHER_DN}"), Flag(0)).owner == USER_DN
+    with pytest.raises(LbError, match="not owner"):
+        queries.job_status(jobs.good, peer("/CN=x"), Flag(0))
+    call = Call(peer(OTHER_DN), "UserJobs", {})
+    mine = LoggingAndBookkeeping(load("LB"), queries).user_jobs(call)
+    assert set(mine["jobs"]) == set(map(str, (jobs.good, jobs.bad, jobs.far, jobs.lost, jobs.foreign)))
+    mapping.write_text("")
+    with pytest.raises(LbError, match="not owner"):
+        queries.job_status(jobs.good, peer(OTHER_DN), Flag(0))
 
 
 def test_as_many_comparisons_as_allowed(db_url: str) -> None:

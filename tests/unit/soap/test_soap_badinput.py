@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from soap import contract, leniency, xml
+from guarded import xml
+from soap import contract, leniency
 from soap.faultreader import fault as read_fault
 from soap.frame import body_of
 from soap.service import application

@@ -7,7 +7,8 @@ import zeep
 from lxml import etree
 
 import wsdl
-from soap import contract, xml
+from guarded import xml
+from soap import contract
 from soap.contract import Contract, Message, method_name
 from soap.schema import ComplexType, Member, SimpleType
 

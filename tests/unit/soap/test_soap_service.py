@@ -12,9 +12,10 @@ import pytest
 from lxml import etree
 
 import wsdl
-from gsi.authz import Access, requires
+from gsi.authz import Access, Outlook, ServicePolicy, requires, yes
 from gsi.peer import Peer
-from soap import contract, xml
+from guarded import xml
+from soap import contract
 from soap.binding import BindingError
 from soap.contract import Contract
 from soap.envelope import Writer
@@ -172,13 +173,36 @@ def test_policy_is_asked_before_the_handler_and_any_access_suffices() -> None:
     app, handler = storage(policy=rule)
     tag = envelope("<jpe:RecordTag><jobid>j</jobid><tag><name>n</name></tag></jpe:RecordTag>")
     assert request(app, body=tag).status == 200
-    assert [access for access, _, _ in rule.asked] == [Access.TRUSTED_PEER, Access.JOB_OWNER]
-    assert rule.asked[0][1] == "RecordTag"
-    assert rule.asked[0][2]["jobid"] == "j"
+    assert [access for access, _ in rule.asked] == [Access.TRUSTED_PEER, Access.JOB_OWNER]
+    assert rule.asked[0][1]["jobid"] == "j"
     refused = fault_of(request(app, body=REGISTER))
     assert isinstance(refused, PosixFault)
     assert (refused.code, refused.text, refused.source) == (errno.EPERM, "Operation not permitted", "RegisterJob")
     assert [operation for operation, _ in handler.calls] == ["RecordTag"]
+
+
+def test_a_refusal_is_one_line_of_the_log_whoever_refuses(caplog: pytest.LogCaptureFixture) -> None:
+    def not_yours(operation: str, arguments: dict[str, Any]) -> None:
+        raise PosixFault(errno.EPERM, "you are not a job owner")
+
+    app, _ = storage(policy=Rule(frozenset()))
+    request(app, body=REGISTER)
+    app, _ = storage(not_yours)
+    refused = fault_of(request(app, body=FILES))
+    assert isinstance(refused, PosixFault) and refused.description == "you are not a job owner"
+    assert [record.getMessage() for record in caplog.records] == [
+        f"refused: {PEER.dn} may not call RegisterJob: it is forbidden",
+        f"refused: {PEER.dn} may not call GetJobFiles: you are not a job owner",
+    ]
+
+
+def test_what_a_peer_may_do_is_told_without_a_call() -> None:
+    app, handler = storage(policy=ServicePolicy())
+    told = app.outlook(PEER)
+    assert set(told) == set(PS.port().operations)
+    assert told["FeedIndex"].granted and not told["RegisterJob"].granted
+    assert not any(outlook.granted for outlook in app.outlook(None).values())
+    assert not handler.calls
 
 
 def test_operation_not_built_answers_enosys_to_those_who_may() -> None:
@@ -497,13 +521,15 @@ def test_chunked_request_without_length_is_read_to_its_end() -> None:
 
 
 def test_anonymous_peer_reaches_the_policy_as_none() -> None:
-    class Nobody(Rule):
-        def permits(self, access: Access, peer: Peer | None, operation: str, arguments: Mapping[str, Any]) -> bool:
-            return peer is not None
+    class Somebody(ServicePolicy):
+        def decide(self, peer: Peer, access: Access, arguments: Mapping[str, Any] | None) -> Outlook:
+            return yes("it is somebody")
 
-    app, handler = storage(policy=Nobody())
+    app, handler = storage(policy=Somebody())
     nobody: dict[str, Any] = {"gsi.peer": None}
-    assert fault_of(request(app, body=REGISTER, **nobody)).faultcode == "Server"
+    refused = fault_of(request(app, body=REGISTER, **nobody))
+    assert isinstance(refused, PosixFault)
+    assert refused.description == "you are not allowed to call RegisterJob: a certificate is needed"
     assert not handler.calls
 
 

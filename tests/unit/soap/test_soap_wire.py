@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from guarded import xml
 from shared import SHARED, needs_shared
-from soap import contract, envelope, xml
+from soap import contract, envelope
 from soap.contract import Contract, Message
 from soap.envelope import Writer
 from soap.faultreader import fault as read_fault

@@ -15,6 +15,7 @@ from testbed import grid as grids
 from testbed.demo import free_base_port
 from testbed.layout import HOST, USER_DN, Choices, Damaged, Layout, NotAGrid
 from testbed.process import Process
+from testbed.services import SERVICES
 
 
 def test_a_folder_without_grid_is_told_apart(tmp_path: Path) -> None:
@@ -80,7 +81,9 @@ def test_a_folder_or_database_that_cannot_be_used_is_said(
 
 def test_the_usual_ports_are_the_original_ones(tmp_path: Path) -> None:
     ports = Layout(tmp_path, Choices()).ports
-    assert ports == {"lb": 9000, "lb_store": 9001, "lb_ws": 9003, "jpps": 8901, "jpis": 8902, "wmproxy": 7443}
+    services = {name: port for name, port in ports.items() if not name.endswith("_status")}
+    assert services == {"lb": 9000, "lb_store": 9001, "lb_ws": 9003, "jpps": 8901, "jpis": 8902, "wmproxy": 7443}
+    assert len(set(ports.values())) == len(ports) == len(services) + len(SERVICES)
 
 
 @pytest.mark.parametrize(("db", "found"), [

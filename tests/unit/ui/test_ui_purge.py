@@ -5,8 +5,8 @@ import re
 import click
 import pytest
 
+from guarded import xml
 from shared import SHARED, needs_shared
-from soap import xml
 from ui.lb_purge import Duration, _request
 
 

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 import pki
 import tlsserver
+from gsi.gacl import Gacl
 from httpg.server import Listener
 from httpg.wsgi import HttpProtocol
 from lb.model.seqcode import SeqCode
@@ -20,7 +21,7 @@ from wms.jdl import parse
 from wms.jobdirectory import encode
 from wms.manager.loop import Loop
 from wms.manager.main import command
-from wms.sandbox import gacl, upload
+from wms.sandbox import upload
 from wms.sandbox.app import SandboxApplication
 
 #: The program, killed just before its n-th fsync: what is on disk then is all that a successor has.
@@ -67,7 +68,7 @@ def test_a_whole_job_with_its_sandboxes_over_https(make: Any) -> None:
         text = 'Executable = "run.sh"; Arguments = "a b"; StdOutput = "out"; InputSandbox = {"run.sh"};'
         jobid = grid.register(f'{text} OutputSandbox = {{"out"}};')
         directory = grid.directory(jobid)
-        directory.write(directory.gacl, gacl.document(pki.USER_DN))
+        directory.write(directory.gacl, Gacl.of_owner(pki.USER_DN).write())
         (directory.input / "run.sh").write_text("#!/bin/sh\necho $1-$2; cat .BrokerInfo\n")
         jdl = parse(directory.jdl_started.read_text())
         jdl.set("WMPInputSandboxBaseURI", server.url(f"/{directory.relative}"))

@@ -3,16 +3,17 @@
 import io
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
 import pytest
 
-from gsi.peer import Peer, ProxyKind
+from gsi.gacl import Circumstances, Credential, Entry, Gacl, Permission
+from gsi.peer import Peer
+from people import peer
 from wms.jobdirectory import JobDirectory
-from wms.sandbox import gacl, upload
+from wms.sandbox import upload
 from wms.sandbox.app import SandboxApplication
 
 OWNER = "/DC=org/DC=example/CN=Test User"
@@ -22,16 +23,12 @@ LIMIT = 1000
 Call = Callable[..., tuple[str, dict[str, str], bytes]]
 
 
-def peer(dn: str) -> Peer:
-    return Peer(dn, dn, ProxyKind.NONE, False, (), datetime(2100, 1, 1, tzinfo=UTC))
-
-
 @pytest.fixture
 def job(tmp_path: Path) -> JobDirectory:
     root = tmp_path / "SandboxDir"
     directory = JobDirectory(root, JOBID)
     directory.create()
-    directory.write(directory.gacl, gacl.document(OWNER))
+    directory.write(directory.gacl, Gacl.of_owner(OWNER).write())
     directory.write(directory.proxy, "secret")
     directory.write(directory.jdl_to_start, "[ ]")
     upload.prepare(root)
@@ -43,14 +40,15 @@ def call(job: JobDirectory) -> Call:
     app = SandboxApplication(job.root, max_input_bytes=LIMIT, max_output_bytes=LIMIT)
 
     def request(
-        method: str, path: str, body: bytes = b"", *, dn: str | None = OWNER, length: int | None = -1, **more: str
+        method: str, path: str, body: bytes = b"", *, dn: str | Peer | None = OWNER, length: int | None = -1,
+        **more: str,
     ) -> tuple[str, dict[str, str], bytes]:
         answer: dict[str, Any] = {}
         environ: dict[str, Any] = {
             "REQUEST_METHOD": method,
             "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
             "wsgi.input": io.BytesIO(body),
-            "gsi.peer": peer(dn) if dn else None,
+            "gsi.peer": peer(dn) if isinstance(dn, str) else dn,
             **more,
         }
         if length is not None and method == "PUT":
@@ -220,16 +218,16 @@ def test_a_damaged_or_missing_access_list_opens_nothing(call: Call, job: JobDire
     assert call("GET", f"{base(job)}/input/x")[0] == "404 Not Found"
 
 
-def test_access_lists_grant_rights_one_by_one() -> None:
-    other = "/DC=org/CN=Friend & Co <x>"
-    text = gacl.document(OWNER).replace(b"</gacl>", b"") + gacl.document(other, ["read"]).split(b"<gacl ", 1)[1].split(
-        b">", 1
-    )[1]
-    lists = gacl.Gacl.parse(text)
-    assert lists.owner == OWNER
-    assert [lists.permits(other, right) for right in ("read", "write", "list")] == [True, False, False]
-    denial = f"<entry><person><dn>{OWNER}</dn></person><deny><write/></deny></entry></gacl>"
-    denied = text.replace(b"</gacl>", denial.encode())
-    assert gacl.Gacl.parse(denied).permits(OWNER, "write") is False
-    anyone = b"<gacl><entry><any-user/><allow><read/></allow></entry></gacl>"
-    assert gacl.Gacl.parse(anyone).permits(OWNER, "read") is False
+def test_the_list_of_a_job_lets_others_in(call: Call, job: JobDirectory) -> None:
+    """By name or by what a VO says of them; writing is another right than reading."""
+    (job.output / "x").write_text("result")
+    path = f"{base(job)}/output/x"
+    friends = (Credential.person("/CN=friend"), Credential.voms("/vo/Role=operator"))
+    for friend in friends:
+        given = Gacl.of_owner(OWNER).add(Entry((friend,), frozenset({Permission.READ})))
+        job.write(job.gacl, given.write())
+        for other in (peer("/CN=friend"), peer("/CN=operator", "/vo", "/vo/Role=operator")):
+            allowed = friend.holds(Circumstances(other))
+            assert call("GET", path, dn=other)[0] == ("200 OK" if allowed else "403 Forbidden")
+            assert call("PUT", path, b"y", dn=other)[0] == "403 Forbidden"
+    assert (job.output / "x").read_text() == "result"

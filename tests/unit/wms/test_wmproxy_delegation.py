@@ -3,15 +3,13 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import pki
-from gsi.authz import Access
+from gsi.authz import ServicePolicy
 from gsi.credential import Credential
 from gsi.delegation import DelegationStore
-from gsi.peer import Peer
 from gsi.proxy import create_proxy, sign_request
 from httpg.client import session
 from httpg.server import Listener
@@ -25,16 +23,9 @@ from wms.wmproxy import delegation
 from wms.wmproxy.delegation import DELEGATION_1, DELEGATION_2, Delegation1, Delegation2, Delegations
 
 
-class Everybody:
-    """A policy that lets all authenticated peers in."""
-
-    def permits(self, access: Access, peer: Peer | None, operation: str, arguments: Any) -> bool:
-        return access is Access.AUTHENTICATED and peer is not None
-
-
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> DelegationStore:
-    return DelegationStore(tmp_path_factory.mktemp("wms") / "proxycache", pki.ca_dir())
+    return DelegationStore(tmp_path_factory.mktemp("wms") / "proxycache", pki.trust())
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +36,7 @@ def url(store: DelegationStore) -> Iterator[str]:
         return HttpProtocol(
             combine(
                 [
-                    application(one, port, policy=Everybody(), translate=delegation.translator(one))
+                    application(one, port, policy=ServicePolicy(), translate=delegation.translator(one))
                     for one, port in ports
                 ]
             )

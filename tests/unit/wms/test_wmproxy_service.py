@@ -204,7 +204,7 @@ def expired() -> Credential:
 def test_an_expired_proxy_is_refused(world: World) -> None:
     user = world.user()
     user.delegate("short")
-    store = DelegationStore(world.settings.common.proxy_cache, pki.ca_dir())
+    store = DelegationStore(world.settings.common.proxy_cache, pki.trust())
     expired().save(store.path(pki.USER_DN, "short"))
     text = refused(1213, "AuthorizationFault", user, "jobRegister", jdl=HELLO, delegationId="short")
     assert text == "Proxy exception: the proxy has expired"

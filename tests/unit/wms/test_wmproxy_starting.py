@@ -9,6 +9,7 @@ import pytest
 
 import pki
 import tlsserver
+from gsi.gacl import Gacl
 from spool.files import write_durably
 from unit.wms import wmproxy_support as support
 from unit.wms.wmproxy_support import HELLO, World, counts
@@ -16,7 +17,6 @@ from wms.config import Settings
 from wms.jdl import Jdl, parse
 from wms.jobdirectory import JobDirectory, held
 from wms.queue import Submit
-from wms.sandbox import gacl
 from wms.wmproxy import handover, starting
 from wms.wmproxy.errors import Code, OperationError
 from wms.wmproxy.handover import Handover, Pending
@@ -49,7 +49,7 @@ def job(world: World) -> JobDirectory:
     directory = world.directory(JOBID)
     directory.create()
     directory.write(directory.proxy, pki.proxy().to_pem())
-    directory.write(directory.gacl, gacl.document(pki.USER_DN))
+    directory.write(directory.gacl, Gacl.of_owner(pki.USER_DN).write())
     jdl = parse(HELLO)
     jdl.set("edg_jobid", JOBID)
     jdl.set("CertificateSubject", pki.USER_DN)

@@ -13,13 +13,16 @@ from typing import Any
 
 import pytest
 
+import chains
 import pki
+from gsi.gacl import Gacl
+from gsi.proxy import new_key
 from httpg.server import Listener
 from httpg.wsgi import HttpProtocol
 from tlsserver import alive, running, wait_for
 from wms import jdl as language
 from wms.jobdirectory import JobDirectory
-from wms.sandbox import gacl, upload
+from wms.sandbox import upload
 from wms.sandbox.app import SandboxApplication
 from wms.wrapper import SCRIPT, Phase, Progress, describe, read_progress
 
@@ -87,7 +90,7 @@ def node(server: tuple[Path, str], tmp_path: Path) -> Iterator[Node]:
     root, url = server
     directory = JobDirectory(root, JOBID)
     directory.create()
-    directory.write(directory.gacl, gacl.document(pki.USER_DN))
+    directory.write(directory.gacl, Gacl.of_owner(pki.USER_DN).write())
     yield Node(tmp_path, directory, url)
     directory.remove()
 
@@ -186,7 +189,7 @@ def test_whether_the_program_ran_is_known(node: Node) -> None:
 
 def test_somebody_elses_sandbox_is_closed(node: Node) -> None:
     (node.directory.input / "data").write_text("x")
-    node.directory.write(node.directory.gacl, gacl.document(pki.OTHER_DN))
+    node.directory.write(node.directory.gacl, Gacl.of_owner(pki.OTHER_DN).write())
     done = node.run('Executable = "/bin/true"; InputSandbox = {"data"};')
     assert done.failure is not None and "403" in done.failure
 
@@ -233,6 +236,25 @@ def test_a_signal_ends_the_job_and_its_output_still_comes(node: Node, number: si
 def test_the_job_ends_with_its_proxy(node: Node) -> None:
     done = node.run('Executable = "/bin/sleep"; Arguments = "1000";', proxy_expires=time.time() - 1)
     assert done.failure == "Job killed because of user proxy expiry"
+
+
+def test_an_old_proxy_that_the_site_admits_brings_files_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = tmp_path / "gsi.toml"
+    rules.write_text("sha1_proxies = true\n")
+    monkeypatch.setenv("GLITE_GSI_RULES", str(rules))
+    root = tmp_path / "SandboxDir"
+    upload.prepare(root)
+    app = SandboxApplication(root, max_input_bytes=LIMIT, max_output_bytes=LIMIT)
+    directory = JobDirectory(root, JOBID)
+    directory.create()
+    directory.write(directory.gacl, Gacl.of_owner(pki.USER_DN).write())
+    chains.legacy(pki.user(), key=new_key(2048), sha1=True).save(tmp_path / "old")
+    listener = Listener("127.0.0.1", 0, lambda: HttpProtocol(app))
+    with running([listener], pki.host(), pki.ca_dir(), workers=1) as process:
+        node = Node(tmp_path, directory, process.url(""))
+        done = node.run('Executable = "/bin/echo"; Arguments = "x"; StdOutput = "o"; OutputSandbox = { "o" };',
+                        proxy=str(tmp_path / "old"))
+    assert done.failure is None and node.output("o") == b"x\n"
 
 
 def test_a_downloaded_name_cannot_leave_the_directory(node: Node) -> None:

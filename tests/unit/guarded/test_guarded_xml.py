@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from soap import xml
-from soap.xml import GrowingTree, XmlRefused
+from guarded import xml
+from guarded.xml import GrowingTree, XmlRefused
 
 ITEMS = "".join(f"<item><n>{number}</n></item>\n" for number in range(500))
 DOCUMENT = f'<?xml version="1.0" encoding="UTF-8"?>\n<!-- head -->\n<list>\n{ITEMS}<end/></list>\n'.encode()

@@ -1,0 +1,1 @@
+"""Doors for what comes from outside: nothing gets past them that could hurt its reader."""
