@@ -4,7 +4,7 @@ import importlib
 import sys
 
 #: In the order in which they are run; each is a module with a function main() that prints rates and memory.
-PROGRAMS = ("soap", "tls", "gsi", "model", "lb", "jpis", "broker")
+PROGRAMS = ("soap", "tls", "gsi", "gsi_voms", "model", "lb", "jpis", "broker")
 
 
 def main() -> None:

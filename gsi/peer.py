@@ -1,9 +1,10 @@
 """Who is at the other end of a connection: the result of verification, and nothing but values."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
+from typing import Self
 
 from cryptography import x509
 
@@ -64,3 +65,20 @@ class Peer:
     fqans: tuple[str, ...] = ()
     vos: tuple[VoAttributes, ...] = ()
     disbelieved: tuple[str, ...] = ()
+
+    @property
+    def ends(self) -> datetime:
+        """When the first of what is known of the peer ends: the identity, or attributes; UTC."""
+        return min(self.not_after, *(vo.not_after for vo in self.vos)) if self.vos else self.not_after
+
+    def at(self, now: datetime) -> Self | None:
+        """The peer at a later time of a connection: attributes that have ended are gone; None: the identity is."""
+        if now < self.ends:
+            return self
+        if now >= self.not_after:
+            return None
+        return self.with_attributes(tuple(vo for vo in self.vos if now < vo.not_after))
+
+    def with_attributes(self, vos: tuple[VoAttributes, ...]) -> Self:
+        """The same peer with these verified attributes."""
+        return replace(self, vos=vos, fqans=tuple(dict.fromkeys(fqan for vo in vos for fqan in vo.fqans)))

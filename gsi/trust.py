@@ -44,10 +44,10 @@ class Trust:
         self.rules = Rules.find() if rules is None else rules
         self.vomsdir = Path(os.environ.get("X509_VOMS_DIR", _VOMSDIR)) if vomsdir is None else vomsdir
         self._directory = CaDirectory(ca_dir, look_every_s)
+        #: The judge of VO attributes; tools ask it for its reasons.
+        self.voms = voms.Verifier(self.vomsdir, self.rules, self._verified, lambda: self.authorities().version)
         self._judge: tuple[int, Namespaces] | None = None
         self._builder: tuple[int, PathBuilder] | None = None
-        #: The judge of VO attributes; tools ask it for its reasons.
-        self.voms = voms.Verifier(self.vomsdir, self.rules, self._verified)
 
     def authorities(self, *, look: bool = False) -> Authorities:
         """The content of the CA directory; look: as it is this moment, not as it was some seconds ago."""
@@ -93,11 +93,9 @@ class Trust:
         if peer.proxy_kind is ProxyKind.NONE:
             return peer
         found = self.voms.judge(peer.chain, leading_proxies(peer.chain))
-        vos = tuple(finding.verified for finding in found if finding.verified is not None)
-        return replace(
-            peer, vos=vos, fqans=tuple(dict.fromkeys(fqan for vo in vos for fqan in vo.fqans)),
-            disbelieved=tuple(finding.objection for finding in found if finding.objection is not None),
-        )
+        believed = peer.with_attributes(tuple(finding.verified for finding in found if finding.verified is not None))
+        objections = tuple(finding.objection for finding in found if finding.objection is not None)
+        return replace(believed, disbelieved=objections) if objections else believed
 
     def _path_builder(self, now: Authorities) -> PathBuilder:
         known = self._builder

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote_to_bytes
 from wsgiref.types import WSGIApplication
@@ -67,10 +68,20 @@ class Conversation:
         """Serve them, until the client is through or cannot be understood."""
         try:
             while request := self._next_request():
-                if not self._exchange(request):
+                if not self._is_still_known() or not self._exchange(request):
                     break
         except RequestError as error:
             self._refuse(error)
+
+    def _is_still_known(self) -> bool:
+        """Whether the caller's identity still holds; attributes that have ended since the last request are gone."""
+        peer = self._base["gsi.peer"]
+        if peer is None or (now := datetime.now(UTC)) < peer.ends:
+            return True
+        if (later := peer.at(now)) is None:
+            return False
+        self._base["gsi.peer"] = later
+        return True
 
     def _refuse(self, error: RequestError) -> None:
         """What came is no request: there is nothing to be called, but somebody may want to know."""

@@ -108,8 +108,9 @@ def parse_extension(octets: bytes) -> tuple[AttributeCertificate | AttributeCert
     try:
         if len(octets) > MAX_SIZE:
             raise ValueError(f"more than {MAX_SIZE // 1024} KiB")
-        found = [ac for group in der.values(der.whole(octets, SEQUENCE)) for ac in members(group)]
-        if not 0 < len(found) <= MAX_ACS:
+        groups = der.values(der.whole(octets, SEQUENCE))
+        found = [ac for group in groups[:MAX_ACS] for ac in members(group)]
+        if not 0 < len(found) <= MAX_ACS or len(groups) > MAX_ACS:
             raise ValueError(f"{len(found)} attribute certificates")
     except ValueError as error:
         return (_unreadable(error),)

@@ -14,6 +14,8 @@ from cryptography import x509 as certificates
 BOOLEAN, INTEGER, BIT_STRING, OCTET_STRING, NULL, OID, GENERALIZED_TIME = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x18
 SEQUENCE, SET = 0x30, 0x31
 _CONSTRUCTED, _CONTEXT = 0x20, 0x80
+#: Most values on one level: nobody is in so many groups, and a parser is no place to spend a second.
+MAX_VALUES = 1024
 #: Names whose parts are remembered: those of the CAs and servers of a grid.
 _KNOWN = 1024
 
@@ -33,11 +35,13 @@ def context(number: int, *, constructed: bool = True) -> int:
 
 def values(content: bytes) -> list[Value]:
     """The values that stand one after the other. Raises ValueError."""
-    found = []
+    found: list[Value] = []
     while content:
         class_, method, tag, header, inner, trailer = parser.parse(content)
         if trailer or tag > 30:
             raise ValueError("not DER")
+        if len(found) == MAX_VALUES:
+            raise ValueError(f"more than {MAX_VALUES} values")
         size = len(header) + len(inner)
         found.append(Value(class_ << 6 | method << 5 | tag, inner, content[:size]))
         content = content[size:]

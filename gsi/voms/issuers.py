@@ -16,7 +16,7 @@ from gsi.voms import der
 from gsi.voms.certificate import AttributeCertificate
 from gsi.voms.vomsdir import Chain, Vomsdir, matches
 
-#: A verified issuer is taken for verified this long, s; as long as changes of the CA directory may stay unseen.
+#: A verified issuer is taken for verified this long, s, so that the end of a revocation list is seen as well.
 LIFETIME_S = 5.0
 #: Issuers that are remembered.
 _KNOWN = 256
@@ -25,11 +25,15 @@ _KNOWN = 256
 class Issuers:
     """The VOMS servers that a site knows. For any number of threads."""
 
-    def __init__(self, vomsdir: Vomsdir, verify: Callable[[Sequence[x509.Certificate]], Peer]) -> None:
-        """verify: the full verification of certificates, without VO attributes; raises VerificationError."""
+    def __init__(self, vomsdir: Vomsdir, verify: Callable[[Sequence[x509.Certificate]], Peer],
+                 version: Callable[[], int]) -> None:
+        """verify: the full verification of certificates, without VO attributes, raises VerificationError; version:
+        another number when CAs or revocation lists are others.
+        """
         self._vomsdir = vomsdir
         self._verify = verify
-        self._known: dict[tuple[x509.Certificate, ...], tuple[float, Peer]] = {}
+        self._version = version
+        self._known: dict[tuple[x509.Certificate, ...], tuple[int, float, Peer]] = {}
         self._lock = threading.Lock()
 
     def find(self, ac: AttributeCertificate) -> Peer:
@@ -73,18 +77,19 @@ class Issuers:
         return server
 
     def _verify_once(self, chain: tuple[x509.Certificate, ...]) -> Peer:
-        """The verified issuer, remembered for a short while: a site has few, and verifying one costs more than all
-        other steps. Raises VerificationError.
+        """The verified issuer, remembered for a short while and not beyond a change of CAs or revocation lists: a site
+        has few, and verifying one costs more than all other steps. Raises VerificationError.
         """
-        now = time.monotonic()
-        at, peer = self._known.get(chain, (0.0, None))
-        if peer is not None and now - at < LIFETIME_S and datetime.now(UTC) < peer.not_after:
-            return peer
+        version, now = self._version(), time.monotonic()
+        if (known := self._known.get(chain)) is not None:
+            at_version, at, peer = known
+            if at_version == version and now - at < LIFETIME_S and datetime.now(UTC) < peer.not_after:
+                return peer
         peer = self._verify(chain)
         with self._lock:
             if len(self._known) >= _KNOWN:
                 self._known.clear()
-            self._known[chain] = now, peer
+            self._known[chain] = version, now, peer
         return peer
 
 

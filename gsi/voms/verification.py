@@ -95,13 +95,14 @@ class Verifier:
     """Verifies attribute certificates for one site. For any number of threads."""
 
     def __init__(self, vomsdir: Path, rules: Rules, verify: Callable[[Sequence[x509.Certificate]], Peer],
-                 hosts: Callable[[], Collection[str]] | None = None) -> None:
-        """verify: the full verification of certificates, without their attributes, raises VerificationError; hosts:
-        the names of this host, in small letters, as targets have them (None: what the system says).
+                 version: Callable[[], int], hosts: Callable[[], Collection[str]] | None = None) -> None:
+        """verify: the full verification of certificates, without their attributes, raises VerificationError; version:
+        another number when it may have changed its mind; hosts: the names of this host, in small letters, as targets
+        have them (None: what the system says).
         """
         self._rules = rules
         self._hosts = hosts or host_names
-        self._issuers = Issuers(Vomsdir(vomsdir), verify)
+        self._issuers = Issuers(Vomsdir(vomsdir), verify, version)
         self._told = _Told()
 
     def attributes(self, chain: Sequence[x509.Certificate], proxies: int) -> tuple[VoAttributes, ...]:

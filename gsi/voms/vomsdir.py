@@ -13,6 +13,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -29,6 +30,8 @@ Chain = tuple[Link, ...]
 #: Largest file that is read, bytes.
 MAX_SIZE = 64 * 1024
 _SEPARATOR = re.compile(r"-+\s*NEXT CHAIN\s*-+")
+#: Certificates whose names are remembered.
+_KNOWN = 256
 #: What OpenSSL before 0.9.7 wrote for UID.
 _OLD_UID = "/USERID="
 T = TypeVar("T")
@@ -75,9 +78,13 @@ def matches(chain: Chain, certificates: Sequence[x509.Certificate]) -> bool:
     Each pair of the file has to be there; what stands above the last one is up to the CA directory.
     """
     return 0 < len(chain) <= len(certificates) and all(
-        same_dn(slash_dn(certificate.subject), subject) and same_dn(slash_dn(certificate.issuer), issuer)
-        for certificate, (subject, issuer) in zip(certificates, chain, strict=False)
+        all(map(same_dn, _link(certificate), link)) for certificate, link in zip(certificates, chain, strict=False)
     )
+
+
+@lru_cache(_KNOWN)
+def _link(certificate: x509.Certificate) -> Link:
+    return slash_dn(certificate.subject), slash_dn(certificate.issuer)
 
 
 class _Files(Generic[T]):

@@ -309,7 +309,7 @@ def test_a_protocol_that_is_not_http_beside_one_that_is() -> None:
                  Listener("127.0.0.1", 0, lambda: echo)]
     with running(listeners, pki.host(), pki.ca_dir()) as process:
         with RawClient(process.ports[1]) as client:
-            for octet in b"0005hello":
+            for octet in b"+005hello":  # a single 0 in front would be the flag of a GSI client (httpg.gsiflag)
                 client.send(bytes([octet]))
             assert client.read_until(b"\n") == f"{pki.USER_DN} at 127.0.0.1: hello\n".encode()
             client.send(b"0002ab" + b"0001c")

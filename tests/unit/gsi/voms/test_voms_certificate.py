@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from asn1crypto import cms
 from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ import pki
 from gsi.errors import AttributeCertificateError
 from gsi.voms import AttributeCertificate, claims, der
 from gsi.voms.certificate import MAX_SIZE, extension_value, parse, parse_extension
+from testbed.voms import names_attribute, sequence
 
 
 def test_everything_that_is_said_is_read() -> None:
@@ -51,6 +53,22 @@ def test_the_first_certificate_with_the_extension_is_taken() -> None:
 def test_too_much_is_not_looked_at() -> None:
     for read in (parse_extension(bytes(MAX_SIZE + 1))[0], _error(bytes(MAX_SIZE + 1))):
         assert isinstance(read, AttributeCertificateError) and read.step == 1 and "64 KiB" in str(read)
+
+
+def test_many_small_values_are_not_looked_at() -> None:
+    """A parser that went through them all would spend seconds."""
+    for many in (b"\5\0" * 30_000, sequence() * 30_000, sequence(b"\5\0" * 30_000), sequence(sequence()) * 15_000):
+        error, = parse_extension(sequence(many))
+        assert isinstance(error, AttributeCertificateError) and error.step == 1
+    many = ac_with(names_attribute(acs.server().authority, ["/testvo"] * 2000))
+    assert "1024" in str(_error(many))
+    assert "513" in str(_error(ac_with(names_attribute(acs.server().authority, ["/testvo"] * 513))))
+
+
+def ac_with(names: cms.AttCertAttribute) -> bytes:
+    def change(what: cms.AttributeCertificateInfoV2) -> None:
+        what["attributes"] = [names]
+    return acs.ac(change=change)
 
 
 def _error(octets: bytes) -> AttributeCertificateError | None:

@@ -19,6 +19,7 @@ from gsi.trust import Trust
 from gsi.voms import Finding, Verifier, claims, verification
 from gsi.voms.certificate import ACS, extension_value
 from testbed import ca
+from testbed.voms import write_vomsdir
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +144,7 @@ class Counting:
 def test_an_issuer_is_not_verified_for_every_client(trust: Trust) -> None:
     """Unless the machine is so slow that the short time ends meanwhile: then it is verified again, and still right."""
     verify = Counting(trust)
-    verifier = Verifier(acs.vomsdir(), Rules(), verify)
+    verifier = Verifier(acs.vomsdir(), Rules(), verify, lambda: 1)
     proxies = [acs.proxy(acs.ac(fqans=[f"/testvo/{number}"])) for number in range(20)]
     for number, credential in enumerate(proxies):
         vo, = verifier.attributes(chain(credential), 1)
@@ -154,8 +155,35 @@ def test_an_issuer_is_not_verified_for_every_client(trust: Trust) -> None:
     assert verifier.attributes(chain(stranger), 1) == ()
 
 
+def test_a_revoked_issuer_is_forgotten_at_once(tmp_path: Path) -> None:
+    """However well it was remembered: what the CA directory says now counts."""
+    server = acs.server()
+    authorities = ca.write_ca_directory(tmp_path, [pki.authority()])
+    trust = Trust(authorities, Rules(), acs.vomsdir(), look_every_s=0)
+    credential = acs.proxy(acs.ac())
+    for _ in range(2):
+        assert trust.verify(chain(credential)).fqans == ("/testvo",)
+    ca.write_ca_directory(tmp_path, [pki.authority()], [server.credential.certificate])
+    assert trust.verify(chain(credential)).fqans == ()
+    finding, = examine(trust, credential)
+    assert finding.error is not None and finding.error.step == 8 and "revoked" in str(finding.error)
+    ca.write_ca_directory(tmp_path, [pki.authority()])
+    assert trust.verify(chain(credential)).fqans == ("/testvo",)
+
+
+def test_what_the_site_says_now_counts(tmp_path: Path) -> None:
+    trust = Trust(acs.ca_dir(), Rules(), tmp_path)
+    credential = acs.proxy(acs.ac())
+    assert trust.verify(chain(credential)).fqans == ()
+    write_vomsdir(tmp_path, [acs.server()])
+    assert trust.verify(chain(credential)).fqans == ("/testvo",)
+    (tmp_path / acs.VO / f"{acs.HOST}.lsc").write_text(acs.second().lsc)
+    assert trust.verify(chain(credential)).fqans == ()
+
+
 def test_hosts_that_are_meant(trust: Trust) -> None:
-    verifier = Verifier(acs.vomsdir(), Rules(), trust.verify, hosts=lambda: {"one.example.org", "two.example.org"})
+    hosts = {"one.example.org", "two.example.org"}
+    verifier = Verifier(acs.vomsdir(), Rules(), trust.verify, lambda: 1, lambda: hosts)
     for target, counts in (("two.example.org", True), ("TWO.example.org", True), ("three.example.org", False),
                            ("example.org", False), ("https://two.example.org/", False)):
         found = verifier.attributes(chain(acs.proxy(acs.ac(targets=[target]))), 1)

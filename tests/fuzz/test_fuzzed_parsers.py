@@ -1,0 +1,53 @@
+"""Each parser of what strangers and administrators write, fuzzed with coverage for a bounded number of inputs.
+
+`python tests/fuzz/fuzzed.py NAME SEEDS` goes on for as long as one likes.
+"""
+
+import os
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+import acs
+from gsi.certificates import INHERIT_ALL, ProxyCertInfo
+from testbed import voms
+
+#: How many inputs; enough to get through every branch from the seeds on.
+RUNS = 20_000
+SEED = 1
+
+SEEDS: dict[str, list[bytes]] = {
+    "attribute certificate": [voms.extension([acs.ac(attributes=[acs.NICKNAME], targets=["a.example.org"])]).value],
+    "LSC file": [acs.server().lsc.encode() + b"------ NEXT CHAIN ------\n# x\n" + acs.second().lsc.encode()],
+    "FQAN": [b"/vo.example.org/group/Role=admin/Capability=NULL"],
+    "pattern of FQANs": [b"/vo/*/Role=a*/Capability=NULL /vo/a/Role=admin"],
+    "ProxyCertInfo": [ProxyCertInfo(1, INHERIT_ALL).to_extension().value],
+    "draft ProxyCertInfo": [ProxyCertInfo(1, INHERIT_ALL).to_extension().value],
+    "signing policy": [b"access_id_CA X509 '/CN=CA'\npos_rights globus CA:sign\n"
+                       b"cond_subjects globus '\"/DC=org/*\"'\n"],
+    "namespaces": [b'TO Issuer "/CN=CA" PERMIT Subject "/DC=org/.*"\n'],
+    "grid-mapfile": [b'"/CN=Jo \\"JD\\" Doe" jdoe,grid01\n/vo/Role=a/* .pool\n# x\n/CN=M\\xC3\\xBC a\n'],
+    "identity mapping": [b'"/CN=Jo Doe" "/CN=Jo"\n/CN=a /CN=b\n'],
+    "list of names": [b'"/CN=Jo Doe"\n/vo/*\n# x\n'],
+    "gACL": [(files("etc") / "glite_wms_wmproxy.gacl").read_bytes()],
+    "policy of LB": [(files("etc") / "glite-lb-authz.conf").read_bytes()],
+}
+
+
+@pytest.mark.parametrize("name", SEEDS)
+def test_any_octets_give_a_result_or_an_error(tmp_path: Path, name: str) -> None:
+    seeds = tmp_path / "seeds"
+    seeds.mkdir()
+    for number, octets in enumerate(SEEDS[name]):
+        (seeds / str(number)).write_bytes(octets)
+    root = Path(__file__).resolve().parents[2]
+    told = subprocess.run(
+        [sys.executable, Path(__file__).with_name("fuzzed.py"), name, seeds, f"-runs={RUNS}", f"-seed={SEED}",
+         "-max_len=4096", "-timeout=0", f"-artifact_prefix={tmp_path}/"],
+        capture_output=True, text=True, cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
+    crashes = [path.read_bytes() for path in tmp_path.glob("crash-*")]
+    assert told.returncode == 0, (crashes, told.stdout[-2000:], told.stderr[-3000:])
+    assert f"Done {RUNS}" in told.stderr
