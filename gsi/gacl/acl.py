@@ -166,10 +166,10 @@ def _write(root: etree._Element, entry: Entry) -> etree._Element:
     for credential in entry.credentials:
         element.append(credential.element())
     for action, given in (("allow", entry.allow), ("deny", entry.deny)):
-        names = [each for each in Permission if each in given]
-        names_unknown = [name for where, name in entry.unknown if where == action]
-        if names or names_unknown:
+        known = [each.value for each in Permission if each in given]
+        names = known + [name for where, name in entry.unknown if where == action]
+        if names:
             rights = etree.SubElement(element, action)
-            for name in (*names, *names_unknown):
+            for name in names:
                 etree.SubElement(rights, name)
     return element

@@ -71,7 +71,7 @@ class Credential:
         """Raises GaclError when it is no DN in slash form."""
         if not _is_dn(dn) or not _SHOWN.fullmatch(dn):
             raise GaclError(f"not a DN in the slash form: {dn[:200]!r}")
-        return cls(Kind.PERSON, dn)
+        return cls(Kind.PERSON, dn, uri=dn != dn.strip())  # readers of the other form cut blanks off
 
     @classmethod
     def voms(cls, fqan: str) -> "Credential":
