@@ -223,7 +223,7 @@ class OneLine(logging.Formatter):
     very long is left out, and the lines of a traceback are indented.
     """
 
-    _second = 0, ""
+    _second = -1, ""
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
         """The time of a record; the text is made once a second."""

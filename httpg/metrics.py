@@ -74,6 +74,10 @@ class ServerMetrics(Collector):
         for outcome in ("new", "kept"):
             reloads.add_metric([outcome], picture.reloads.get(outcome, 0))
         yield reloads
+        if (issued := picture.earliest("crl_issued")) is not None:
+            yield GaugeMetricFamily("glite_crl_age_seconds", "Since the oldest CRL was issued.", time.time() - issued)
+        if (until := picture.earliest("crl_not_after")) is not None:
+            yield GaugeMetricFamily("glite_crl_expiry_seconds", "Until the first CRL expires.", until - time.time())
 
     def _connections(self) -> Iterator[Metric]:
         picture = self._picture

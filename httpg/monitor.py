@@ -66,8 +66,13 @@ class Picture:
 
     def not_after(self) -> float | None:
         """When the first certificate of any worker expires, as Unix time; None before they have reported."""
+        return self.earliest("not_after")
+
+    def earliest(self, key: str) -> float | None:
+        """The least of a number of the workers' states; None when no worker that lives has it."""
         with self.lock:
-            return min((self._states[name]["not_after"] for name in self._workers if self._lives(name)), default=None)
+            states = [self._states[name] for name in self._workers if self._lives(name)]
+            return min((state[key] for state in states if key in state), default=None)
 
     def health(self) -> Health:
         """How the server is, without the service's own check."""

@@ -15,6 +15,7 @@ from typing import Protocol, runtime_checkable
 
 from OpenSSL import SSL
 
+from gsi.cadirectory import Authorities
 from gsi.context import ServerContexts
 from gsi.errors import VerificationError
 from gsi.handshake import refusal, verified_chain
@@ -82,6 +83,7 @@ class Worker:
         self._accounts = Accounts(limits, counting=reporter is not None)
         self._reporter = reporter
         self._refusals = Rarely(_REFUSALS_LOG_S)
+        self._crls: tuple[int, dict[str, float]] = (0, {})
         self._reloading = threading.Lock()
         self._stopping = False
 
@@ -113,6 +115,7 @@ class Worker:
         try:
             with self._reloading:
                 for port in self._ports:
+                    port.contexts.trust.authorities(look=True)
                     port.contexts.reload()
         except Exception:  # noqa: BLE001  the one guard: the worker goes on with what it has
             log.exception("SIGHUP: not all could be read anew")
@@ -125,7 +128,15 @@ class Worker:
                 "handshakes": self._admission.handshakes,
                 "in_work": self._accounts.in_work,
                 "not_after": min(port.contexts.credential.not_after.timestamp() for port in self._ports),
+                **self._revocations(),
             })
+
+    def _revocations(self) -> dict[str, float]:
+        """The times of the CRLs that are in use."""
+        now = self._ports[0].contexts.trust.authorities()
+        if now.version != self._crls[0]:
+            self._crls = now.version, _revocation_times(now)
+        return self._crls[1]
 
     def _accept(self, port: Port, handler: ConnectionHandler) -> bool:
         """Take one connection, if it is still there. Return: can more be taken at once?"""
@@ -236,6 +247,13 @@ class Worker:
             time.sleep(0.02)
         if left:
             log.warning("%d connections cut off after %g s", len(left), self._limits.grace_s)
+
+
+def _revocation_times(now: Authorities) -> dict[str, float]:
+    """When the oldest CRL was issued, and when the first one expires, as Unix times; nothing without CRLs."""
+    issued = [crl.last_update_utc.timestamp() for crl in now.revocations]
+    until = [crl.next_update_utc.timestamp() for crl in now.revocations if crl.next_update_utc]
+    return ({"crl_issued": min(issued)} if issued else {}) | ({"crl_not_after": min(until)} if until else {})
 
 
 class Rarely:

@@ -143,3 +143,11 @@ def test_a_traceback_cannot_pretend_to_be_a_line_of_the_log() -> None:
 def test_a_long_message_is_cut() -> None:
     record = logging.LogRecord("a", logging.INFO, "", 0, "y" * 5_000_000, (), None)
     assert len(daemon.OneLine("%(message)s").format(record)) < 5000
+
+
+def test_the_time_of_a_record_is_that_of_the_library() -> None:
+    ours, theirs = daemon.OneLine("%(asctime)s"), logging.Formatter("%(asctime)s")
+    for created in (0.0, 1.5, 1.9996, 1_790_000_000.25, 1_790_000_000.5, 1.5):
+        record = logging.LogRecord("a", logging.INFO, "", 0, "x", (), None)
+        record.created, record.msecs = created, (created - int(created)) * 1000
+        assert ours.format(record) == theirs.format(record)

@@ -138,6 +138,7 @@ def test_counts_of_requests() -> None:
         wait_for(lambda: site.metric("glite_connections_open") == 0)
         expiry = site.metric("glite_certificate_expiry_seconds")
         assert expiry and abs(expiry - (pki.host().not_after.timestamp() - time.time())) < PATIENCE_S
+        assert 0 <= (site.metric("glite_crl_age_seconds") or -1) < (site.metric("glite_crl_expiry_seconds") or 0)
         assert 'service="glite-test"' in site.get("/metrics").text
         assert pki.USER_DN not in site.get("/metrics").text
 
