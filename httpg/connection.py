@@ -189,9 +189,11 @@ class Connection:
             self._shutdown(socket.SHUT_RD)
 
     def plain(self, octets: bytes) -> None:
-        """Send bytes without TLS, to a client that speaks none; trouble is of no interest."""
+        """Send bytes without TLS, to a client that speaks none, as the last ones; trouble is of no interest."""
+        self.deadline = time.monotonic() + _LINGER_S
         try:
             self._socket.sendall(octets)
+            self._drain()
         except OSError:
             return
 
