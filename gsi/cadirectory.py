@@ -33,7 +33,7 @@ from gsi.signingpolicy import Entry
 
 log = logging.getLogger(__name__)
 
-#: How often the files are looked at, at most, s: a look at 400 files takes less than a millisecond.
+#: How often the files are looked at, at most, s: a look at 400 files takes about a millisecond.
 LOOK_EVERY_S = 3.0
 #: Largest file that is read, bytes: revocation lists of large CAs have some megabytes.
 _MAX_SIZE = 64 * 1024 * 1024
