@@ -8,15 +8,13 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from fcntl import LOCK_EX, flock
+from contextlib import contextmanager, nullcontext
+from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
 from pathlib import Path
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: No file of ours is larger: certificates and keys only.
 _MAX_SIZE = 1024 * 1024
-#: How often a directory is made again that others, who clear away empty ones, remove meanwhile.
-_TRIES = 100
 
 
 @contextmanager
@@ -40,6 +38,27 @@ def locked(root: Path, parts: Sequence[str], *, create: bool = False) -> Iterato
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def clearing(root: Path, parts: Sequence[str]) -> Iterator[int | None]:
+    """The same for those who clear away, who wait for nobody: None while somebody holds the lock.
+
+    In the meantime nobody can make a directory below `root`, so none is removed between its making and its locking.
+    """
+    with _held(root, LOCK_EX):
+        descriptor = _open(root, parts, create=False)
+        try:
+            yield descriptor if _is_locked(descriptor) else None
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def removing(root: Path) -> Iterator[None]:
+    """Nobody can make a directory below `root` within this block."""
+    with _held(root, LOCK_EX):
+        yield
 
 
 def read(parent: int, name: str) -> bytes:
@@ -88,18 +107,39 @@ def names(parent: int) -> list[tuple[str, float]]:
 
 
 def _lock(root: Path, parts: Sequence[str], create: bool) -> int:
-    for _ in range(_TRIES):
-        try:
+    if create:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    while True:
+        with _held(root, LOCK_SH) if create else nullcontext():
             descriptor = _open(root, parts, create)
-        except FileNotFoundError:
-            if not create:
+            try:
+                flock(descriptor, LOCK_EX)
+                if os.fstat(descriptor).st_nlink:
+                    return descriptor
+            except BaseException:
+                os.close(descriptor)
                 raise
-            continue  # somebody cleared it away between its making and its opening
-        flock(descriptor, LOCK_EX)
-        if os.fstat(descriptor).st_nlink:
-            return descriptor
         os.close(descriptor)  # it was removed while we waited for the lock
-    raise FileNotFoundError("/".join(parts))
+
+
+def _is_locked(descriptor: int) -> bool:
+    """Lock it, unless somebody else has."""
+    try:
+        flock(descriptor, LOCK_EX | LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def _held(root: Path, lock: int) -> Iterator[None]:
+    """Hold a lock of the root: shared by those who make directories, exclusive for who removes them."""
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        flock(descriptor, lock)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _open(root: Path, parts: Sequence[str], create: bool) -> int:

@@ -59,14 +59,20 @@ def _purge_delegations(root: Path, parts: tuple[str, ...], is_stale: _IsStale, d
         yield from removed
         if root.joinpath(*parts, name) in removed:
             left.remove(name)
-    if not left and _is_removed(root, parts, dry_run):
+    if left:
+        return
+    with private.removing(root):
+        gone = _is_removed(root, parts, dry_run)
+    if gone:
         yield root.joinpath(*parts)
 
 
 def _purge_one(root: Path, parts: tuple[str, ...], is_stale: _IsStale, dry_run: bool) -> Iterator[Path]:
-    """Clear one directory of a delegation and remove it when nothing is left; it comes last."""
+    """Clear one directory of a delegation and remove it when nothing is left; it comes last. One in use is left."""
     try:
-        with private.locked(root, parts) as home:
+        with private.clearing(root, parts) as home:
+            if home is None:
+                return
             names = os.listdir(home)
             stale = [name for name in names if is_stale(home, name, os.stat(name, dir_fd=home, follow_symlinks=False))]
             for name in stale:

@@ -222,7 +222,7 @@ class Connection:
             self._socket.close()
 
     def _input_waits(self) -> bool:
-        return self.tls.pending() > 0 or bool(select.select([self._socket], [], [], 0)[0])
+        return self.tls.pending() > 0 or readable(self._socket)
 
     def _drain(self) -> None:
         self._socket.shutdown(socket.SHUT_WR)
@@ -240,3 +240,10 @@ class Connection:
         if self.expired:
             return TimeoutError("the other end was too slow")
         return ConnectionError(f"connection lost: {error.args[-1] if error.args else 'closed without notice'}")
+
+
+def readable(sock: socket.socket) -> bool:
+    """Whether something has come, or the end. poll: select() knows the first 1024 descriptors only."""
+    waiting = select.poll()
+    waiting.register(sock, select.POLLIN)
+    return bool(waiting.poll(0))

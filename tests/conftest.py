@@ -5,9 +5,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, Engine, event
 
 import gsi  # noqa: F401  (before tests load OpenSSL: as in the programs, it gets our configuration)
 import mariadb
+
+#: Engines that have been connected since the last test.
+_ENGINES: set[Engine] = set()
+
+
+@event.listens_for(Engine, "engine_connect")
+def _note_engine(connection: Connection) -> None:
+    _ENGINES.add(connection.engine)
+
+
+@pytest.fixture(autouse=True)
+def _connections_are_closed() -> Iterator[None]:
+    """After each test the pools are emptied: thousands of tests would hold more descriptors than a process may have."""
+    yield
+    while _ENGINES:
+        _ENGINES.pop().dispose()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -152,9 +152,9 @@ class Probe:
 
     def _wait(self, *, read: bool) -> None:
         left = self._end - time.monotonic()
-        sockets = [self._socket]
-        ready = select.select(sockets if read else [], [] if read else sockets, [], max(0.0, left))
-        if left <= 0 or not any(ready):
+        waiting = select.poll()
+        waiting.register(self._socket, select.POLLIN if read else select.POLLOUT)
+        if left <= 0 or not waiting.poll(left * 1000):
             raise TimeoutError(errno.ETIMEDOUT, "no answer in time")
 
 

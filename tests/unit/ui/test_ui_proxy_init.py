@@ -157,7 +157,9 @@ def test_the_pass_phrase_is_asked_for_on_the_terminal_and_not_echoed(home: Path)
         shown += os.read(terminal, 1024)
     assert b"Pass phrase of " in shown
     os.write(terminal, SECRET + b"\n")
-    while select.select([terminal], [], [], 60)[0]:
+    waiting = select.poll()  # the descriptor may be beyond what select() can look at
+    waiting.register(terminal, select.POLLIN)
+    while waiting.poll(60_000):
         try:
             shown += os.read(terminal, 1024)
         except OSError:  # the terminal of a process that has ended
