@@ -7,7 +7,7 @@ must be the same byte for byte.
 
 import re
 
-from asn1crypto import x509 as der
+from asn1crypto import core, parser
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
@@ -45,6 +45,20 @@ _RFC2253_NAMES = {oid: short for oid, short in _SHORT_NAMES.items() if short not
 _EMAIL = re.compile("/(?:emailAddress|Email)=")
 
 
+class _Attribute(core.Sequence):  # type: ignore[misc]
+    """Its value may be any type: CAs have put more into names than X.520 allows, and attackers do."""
+
+    _fields = [("type", core.ObjectIdentifier), ("value", core.Any)]
+
+
+class _Component(core.SetOf):  # type: ignore[misc]
+    _child_spec = _Attribute
+
+
+class _Name(core.SequenceOf):  # type: ignore[misc]
+    _child_spec = _Component
+
+
 def slash_dn(name: x509.Name) -> str:
     """Return the name as OpenSSL's one-line form: `/DC=org/DC=example/CN=Test User`.
 
@@ -65,8 +79,7 @@ def slash_dn(name: x509.Name) -> str:
 def slash_dn_of_der(name: bytes) -> str:
     """The same of a name in DER. Raises ValueError."""
     try:
-        rdns = der.Name.load(name, strict=True).chosen
-        parts = [(part["type"].dotted, _octets(part)) for rdn in rdns for part in rdn]
+        parts = [(part["type"].dotted, _octets(part)) for rdn in _Name.load(name, strict=True) for part in rdn]
     except (TypeError, KeyError) as error:  # asn1crypto's words for some malformed values
         raise ValueError(f"not a name: {error}") from error
     return "".join(f"/{_SHORT_NAMES.get(x509.ObjectIdentifier(oid), oid)}={printable(text)}" for oid, text in parts)
@@ -96,9 +109,9 @@ def printable(octets: bytes) -> str:
 
 
 def _raw_values(name: x509.Name) -> list[bytes]:
-    return [_octets(attribute) for rdn in der.Name.load(name.public_bytes()).chosen for attribute in rdn]
+    return [_octets(attribute) for rdn in _Name.load(name.public_bytes()) for attribute in rdn]
 
 
-def _octets(attribute: der.NameTypeAndValue) -> bytes:
-    value = attribute["value"]
-    return bytes(value.chosen.contents if hasattr(value, "chosen") else value.contents)
+def _octets(attribute: _Attribute) -> bytes:
+    """The contents of the value, without its tag and length."""
+    return bytes(parser.parse(attribute["value"].dump())[4])

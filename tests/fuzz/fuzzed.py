@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import atheris
+from cryptography import x509
 
 with atheris.instrument_imports(include=["gsi", "guarded", "lb", "asn1crypto"], enable_loader_override=False):
     from gsi import certificates, fqan, namespaces, signingpolicy
@@ -19,9 +20,13 @@ with atheris.instrument_imports(include=["gsi", "guarded", "lb", "asn1crypto"], 
     from gsi.gridmap import GridMap, Identities
     from gsi.peer import ProxyKind
     from gsi.peers import Names
+    from gsi.rules import Rules
+    from gsi.verify import check
     from gsi.voms import certificate as voms
     from gsi.voms import vomsdir
     from lb.server.policy import PolicyError, PolicyFile
+
+import pki
 
 
 def _text(parse: Callable[[str], object]) -> Callable[[bytes], object]:
@@ -39,6 +44,15 @@ def _attribute_certificates(octets: bytes) -> None:
         raise AssertionError("neither a certificate nor an error")
 
 
+def _chain(octets: bytes) -> None:
+    """A certificate in front of a user's chain, as it comes out of a handshake."""
+    try:
+        certificate = x509.load_der_x509_certificate(octets)
+    except (ValueError, x509.InvalidVersion):
+        return
+    check([certificate, pki.user().certificate, pki.authority().certificate], Rules(), lambda issuer, name: None)
+
+
 #: Name, parser, and the errors that it may raise beside the package's own.
 PARSERS: dict[str, tuple[Callable[[bytes], object], tuple[type[Exception], ...]]] = {
     "attribute certificate": (_attribute_certificates, ()),
@@ -53,6 +67,7 @@ PARSERS: dict[str, tuple[Callable[[bytes], object], tuple[type[Exception], ...]]
     "identity mapping": (Identities.parse, ()),
     "list of names": (Names.parse, ()),
     "gACL": (Gacl.parse, ()),
+    "certificate": (_chain, ()),
     "policy of LB": (_text(PolicyFile.parse), (PolicyError,)),
 }
 

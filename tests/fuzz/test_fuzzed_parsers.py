@@ -10,8 +10,11 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 import acs
+import chains
+import pki
 from gsi.certificates import INHERIT_ALL, ProxyCertInfo
 from testbed import voms
 
@@ -33,6 +36,8 @@ SEEDS: dict[str, list[bytes]] = {
     "identity mapping": [b'"/CN=Jo Doe" "/CN=Jo"\n/CN=a /CN=b\n'],
     "list of names": [b'"/CN=Jo Doe"\n/vo/*\n# x\n'],
     "gACL": [(files("etc") / "glite_wms_wmproxy.gacl").read_bytes()],
+    "certificate": [one.certificate.public_bytes(Encoding.DER) for one in (
+        pki.user(), pki.proxy(), chains.legacy(pki.user()), chains.draft(pki.user(), path_length=1))],
     "policy of LB": [(files("etc") / "glite-lb-authz.conf").read_bytes()],
 }
 
@@ -47,7 +52,7 @@ def test_any_octets_give_a_result_or_an_error(tmp_path: Path, name: str) -> None
     told = subprocess.run(
         [sys.executable, Path(__file__).with_name("fuzzed.py"), name, seeds, f"-runs={RUNS}", f"-seed={SEED}",
          "-max_len=4096", "-timeout=0", f"-artifact_prefix={tmp_path}/"],
-        capture_output=True, text=True, cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
+        capture_output=True, text=True, cwd=root, env={**os.environ, "PYTHONPATH": f"{root}:{root / 'tests'}"})
     crashes = [path.read_bytes() for path in tmp_path.glob("crash-*")]
     assert told.returncode == 0, (crashes, told.stdout[-2000:], told.stderr[-3000:])
     assert f"Done {RUNS}" in told.stderr

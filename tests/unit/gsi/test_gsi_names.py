@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import pki
 from gsi.credential import pem
-from gsi.names import rfc2253, same_dn, slash_dn
+from gsi.names import rfc2253, same_dn, slash_dn, slash_dn_of_der
 from testbed import ca
 
 
@@ -77,3 +77,11 @@ def test_any_value_gives_printable_ascii(value: str) -> None:
         return  # too long for a CN, or a lone surrogate: there is no such certificate
     printed = slash_dn(subject)
     assert printed.isascii() and printed.isprintable() and printed.startswith("/CN=")
+
+
+def test_values_may_be_of_any_type() -> None:
+    """A CN that is a NumericString, and an integer: neither is in X.520, and both have been seen or forged."""
+    component = bytes.fromhex("310b3009 0603550403") + b"\x12\x0212"
+    strange = bytes.fromhex("310a3008 0603550403") + b"\x02\x01\xff"
+    assert slash_dn_of_der(b"\x30" + bytes([len(component)]) + component) == "/CN=12"
+    assert slash_dn_of_der(b"\x30" + bytes([len(strange)]) + strange) == "/CN=\\xFF"
