@@ -8,6 +8,8 @@ contract, so what comes back are its exact records; `zeep_client` gives a zeep c
 session to those who want an independent one.
 """
 
+import http.client
+import ssl
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,11 +31,15 @@ PIECE = 64 * 1024
 
 
 class TransportError(Exception):
-    """No answer, or none that is SOAP: connection, TLS, HTTP or XML trouble. `transient` tells whether to retry."""
+    """No answer, or none that is SOAP: connection, TLS, HTTP or XML trouble. `transient` tells whether to retry.
 
-    def __init__(self, text: str, *, transient: bool = False) -> None:
+    broken_off: the server was reached and ended the connection, as servers do that refuse a certificate.
+    """
+
+    def __init__(self, text: str, *, transient: bool = False, broken_off: bool = False) -> None:
         super().__init__(text)
         self.transient = transient
+        self.broken_off = broken_off
 
 
 class Client:
@@ -85,7 +91,7 @@ class Client:
         try:
             return self._session.post(self.url, data=body, headers=_HEADERS, stream=True)
         except requests.RequestException as error:
-            raise _transport(self.url, error) from error
+            raise transport_error(self.url, error) from error
 
     def _response(self, operation: Operation, response: requests.Response) -> etree._Element:
         """The wrapper element of an answer read as a whole. Raises the fault when it is one."""
@@ -95,7 +101,7 @@ class Client:
             content = response.content
             root = xml.parse(content, limit=len(content))
         except requests.RequestException as error:
-            raise _transport(self.url, error) from error
+            raise transport_error(self.url, error) from error
         except xml.XmlRefused as error:
             raise _unexpected(self.url, response) from error
         return self._check(operation, root.find(f"{_BODY}/*"))
@@ -127,7 +133,7 @@ class Client:
         try:
             yield from response.iter_content(PIECE)
         except requests.RequestException as error:
-            raise _transport(self.url, error) from error
+            raise transport_error(self.url, error) from error
         yield None
 
     def _grow(self, tree: xml.GrowingTree, piece: bytes | None) -> None:
@@ -159,10 +165,45 @@ def _content(tree: xml.GrowingTree) -> etree._Element | None:
     return None if tree.root is None else tree.root.find(f"{_BODY}/*")
 
 
-def _transport(url: str, error: requests.RequestException) -> TransportError:
+def transport_error(url: str, error: requests.RequestException) -> TransportError:
+    """What the error comes to, in the words of the socket or of TLS, without those of the libraries in between."""
     lost = isinstance(error, (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError))
     transient = lost and not isinstance(error, requests.exceptions.SSLError)
-    return TransportError(f"no answer from {url}: {error}", transient=transient)
+    root = _root(error)
+    return TransportError(f"no answer from {url}: {_words(root)}", transient=transient, broken_off=_broken_off(root))
+
+
+def _root(error: BaseException) -> BaseException:
+    """What the libraries have wrapped, often several times: the error of the socket or of TLS."""
+    seen: set[int] = set()
+    while id(error) not in seen:
+        seen.add(id(error))
+        candidates = (getattr(error, "reason", None), *reversed(error.args), error.__cause__)
+        error = next((each for each in candidates if isinstance(each, BaseException)), error)
+    return error
+
+
+def _broken_off(root: BaseException) -> bool:
+    if isinstance(root, ssl.SSLError):
+        return not isinstance(root, ssl.SSLCertVerificationError) and root.reason != "WRONG_VERSION_NUMBER"
+    return isinstance(root, (ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected))
+
+
+def _words(root: BaseException) -> str:
+    match root:
+        case ssl.SSLCertVerificationError():
+            return f"the certificate of the server is not accepted: {root.verify_message}"
+        case ssl.SSLEOFError() | ConnectionResetError() | BrokenPipeError() | http.client.RemoteDisconnected():
+            return "the server closed the connection"
+        case ssl.SSLError(reason=str(reason)):
+            return f"TLS failed: {reason.lower().replace('_', ' ')}"
+        case TimeoutError():
+            return "time is up"
+        case http.client.HTTPException():
+            return "it answered something that is not HTTP"
+        case OSError(strerror=str(text)):
+            return text
+    return str(root)
 
 
 def _unexpected(url: str, response: requests.Response) -> TransportError:

@@ -5,6 +5,7 @@ Exit codes: 0 success, also "no match"; 1 an exception, a failed item or the ans
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +14,18 @@ from typing import Any, NoReturn, TypeVar
 import click
 import requests
 
-from gsi.errors import GsiError
-from soap.client import TransportError
+from gsi.credential import Credential, ca_directory
+from gsi.errors import GsiError, VerificationError
+from gsi.trust import Trust
+from soap.client import TransportError, transport_error
 from soap.faults import Fault, PosixFault
+from ui.remedies import advice
 
 EXIT_FAILED = 1
 EXIT_USAGE = 255
+
+#: For the commands: help with -h as well, as the originals have it.
+HELP = {"help_option_names": ["-h", "--help"]}
 
 PROXY_ADVICE = "make a proxy with glite-proxy-init, voms-proxy-init or grid-proxy-init, or set X509_USER_PROXY"
 
@@ -36,7 +43,7 @@ class UiError(Exception):
 def run(command: click.Command, advice: str = f"; {PROXY_ADVICE}") -> NoReturn:
     """Run a command and leave with its exit code; every error ends as two lines on stderr.
 
-    advice: what to do when the credential is unusable, appended to the reason.
+    advice: what to do when the credential is unusable, appended to a reason that does not say it.
     """
     for package in ("gsi", "httpg", "soap"):  # what libraries log is for --debug, not for the terminal
         logging.getLogger(package).addHandler(logging.NullHandler())
@@ -52,12 +59,33 @@ def run(command: click.Command, advice: str = f"; {PROXY_ADVICE}") -> NoReturn:
     except Fault as error:
         fail("Operation refused by the server", describe(error))
     except (TransportError, requests.RequestException) as error:
-        fail("No connection", f"{error}; check the address, the network and that the service is up")
+        fail("No connection", no_answer(error, "check the address, the network and that the service is up"))
     except GsiError as error:
-        fail("Credentials", f"{error}{advice}")
+        told = str(error)
+        fail("Credentials", told if "; " in told else f"{told}{advice}")  # many say themselves what to do
     except OSError as error:
         fail("File", f"{error.strerror or error}: {error.filename or ''}")
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def no_answer(error: TransportError | requests.RequestException, elsewhere: str) -> str:
+    """Why there is no answer, and what to do; a server that refuses a certificate just closes the connection.
+
+    elsewhere: what to do about an error that is not about the user's credential.
+    """
+    if isinstance(error, requests.RequestException):
+        error = transport_error(str(error.request.url) if error.request else "the server", error)
+    if not error.broken_off:
+        return f"{error}; {elsewhere}"
+    try:
+        credential = Credential.find()
+        chain = (credential.certificate, *credential.chain)
+        Trust(ca_directory(os.environ)).verify(chain)
+    except GsiError as objection:
+        told = advice(objection, chain) if isinstance(objection, VerificationError) else None
+        if told is not None:
+            return f"{error}; it refuses your credential: {told.reason}\n{told.remedy}"
+    return f"{error}; it may refuse your credential: glite-ping --trace, with the same address, tells why"
 
 
 def fail(name: str, text: str) -> NoReturn:

@@ -21,7 +21,7 @@ from httpg.client import session
 from soap.client import Client, TransportError
 from soap.faults import Fault, PosixFault
 from ui import jpis_format
-from ui.frame import PROXY_ADVICE
+from ui.frame import PROXY_ADVICE, no_answer
 from ui.jpis_query import EXAMPLE, Query, QueryError, describe, from_options, parse
 
 ENDPOINT = "GLITE_JPIS_URL"
@@ -135,7 +135,7 @@ def main() -> None:
     except Fault as fault:
         click.echo(fault_text(fault), err=True)
     except (TransportError, requests.RequestException) as error:
-        click.echo(f"no answer: {error}; check the address (-i or {ENDPOINT}) and that the service is up", err=True)
+        click.echo(no_answer(error, f"check the address (-i or {ENDPOINT}) and that the service is up"), err=True)
     except GsiError as error:
         click.echo(f"{error}; {PROXY_ADVICE}", err=True)
     except OSError as error:

@@ -224,10 +224,12 @@ def test_bad_values_processing_instructions_and_faults_with_status_200(server: R
 def test_no_server_and_no_trust_are_transport_errors(server: Running, http: requests.Session) -> None:
     with pytest.raises(TransportError) as caught:
         Client(PS, "https://localhost:1/", http).call("GetJobFiles", jobid="x")
-    assert caught.value.transient
+    assert caught.value.transient and not caught.value.broken_off
+    assert str(caught.value) == "no answer from https://localhost:1/: Connection refused"
     with session(None, pki.ca_dir()) as anonymous, pytest.raises(TransportError) as caught:
         Client(PS, server.url(), anonymous).call("GetJobFiles", jobid="x")
-    assert isinstance(caught.value.__cause__, requests.RequestException)
+    assert isinstance(caught.value.__cause__, requests.RequestException) and caught.value.broken_off
+    assert "Pool" not in str(caught.value)
 
 
 def test_unknown_operation_and_child_are_errors_of_the_caller(client: Client) -> None:
