@@ -8,6 +8,7 @@ import click
 from soap.faults import Fault
 from ui.frame import (
     EXIT_FAILED,
+    HELP,
     common_options,
     config_option,
     describe,
@@ -33,7 +34,7 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(epilog=EPILOG, context_settings=HELP)
 @input_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the outcome to this file as well.")
 @click.option("-e", "--endpoint", metavar="URL", help="The WMProxy, if not the one the job was submitted to.")

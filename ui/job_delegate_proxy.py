@@ -16,6 +16,7 @@ from soap.delegation import Delegation, DelegationClient
 from soap.faults import Fault
 from ui.frame import (
     EXIT_FAILED,
+    HELP,
     UiError,
     common_options,
     config_option,
@@ -63,14 +64,14 @@ class HoursMinutes(click.ParamType[timedelta]):
         return found
 
 
-@click.command(epilog=EPILOG)
+@click.command(epilog=EPILOG, context_settings=HELP)
 @click.option("-d", "--delegationid", metavar="ID", help="Delegate under this identifier.")
 @click.option("-a", "--autm-delegation", is_flag=True, help="Delegate under an identifier made up now.")
 @click.option("-e", "--endpoint", metavar="URL", help="The WMProxy to delegate to.")
 @click.option("--all", "everywhere", is_flag=True, help="Delegate to every WMProxy of the configuration.")
-@click.option("--renew", "action", flag_value="renew", help="Put a newer proxy in place of the one that is there.")
-@click.option("--destroy", "action", flag_value="destroy", help="Have the delegated proxy deleted.")
-@click.option("--time", "action", flag_value="time", help="Say when the delegated proxy ends.")
+@click.option("--renew", is_flag=True, help="Put a newer proxy in place of the one that is there.")
+@click.option("--destroy", is_flag=True, help="Have the delegated proxy deleted.")
+@click.option("--time", is_flag=True, help="Say when the delegated proxy ends.")
 @click.option("--lifetime", type=HoursMinutes(), help="How long it shall last, by default as long as your own.")
 @click.option("--limited", is_flag=True, help="Delegate a limited proxy.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the outcome to this file as well.")
@@ -81,11 +82,12 @@ class HoursMinutes(click.ParamType[timedelta]):
 @output_options
 @common_options
 def command(
-    delegationid: str | None, autm_delegation: bool, endpoint: str | None, everywhere: bool, action: str | None,
-    lifetime: timedelta | None, limited: bool, output: Path | None, config: Path | None, vo: str | None, noint: bool,
-    as_json: bool, pretty_print: bool,
+    delegationid: str | None, autm_delegation: bool, endpoint: str | None, everywhere: bool, renew: bool,
+    destroy: bool, time: bool, lifetime: timedelta | None, limited: bool, output: Path | None, config: Path | None,
+    vo: str | None, noint: bool, as_json: bool, pretty_print: bool,
 ) -> int:
     """Delegate your proxy to the WMProxy, which needs it to run jobs for you."""
+    action = _action(renew=renew, destroy=destroy, time=time)
     _check_usage(delegationid, autm_delegation, endpoint, everywhere, action, lifetime, limited)
     settings = Settings(endpoint, config, vo)
     name = delegationid or secrets.token_hex(8)
@@ -100,6 +102,14 @@ def command(
     else:
         click.echo(text, nl=bool(text))
     return 0 if len(done) == len(urls) else EXIT_FAILED
+
+
+def _action(**asked: bool) -> str | None:
+    """The one that is asked for; None: to delegate."""
+    names = [name for name, wanted in asked.items() if wanted]
+    if len(names) > 1:
+        raise click.UsageError(f"give one of --{' and --'.join(names)}")
+    return names[0] if names else None
 
 
 def _check_usage(

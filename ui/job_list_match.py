@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from soap.faults import TypedFault
-from ui.frame import common_options, config_option, output_options, print_json, run, stripe
+from ui.frame import HELP, common_options, config_option, output_options, print_json, run, stripe
 from ui.job_submit import delegation_id, read_jdl
 from ui.settings import Settings
 from ui.wmproxy import WmProxy
@@ -20,7 +20,7 @@ Example:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(epilog=EPILOG, context_settings=HELP)
 @click.option("-a", "--autm-delegation", is_flag=True, help="Delegate your proxy for this call.")
 @click.option("-d", "--delegationid", help="Use a proxy delegated before under this identifier.")
 @click.option("-e", "--endpoint", metavar="URL", help="The WMProxy to ask.")

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from lb.client import LbClient
-from ui.frame import UiError, common_options, config_option, input_option, jobids_of, print_json, run
+from ui.frame import HELP, UiError, common_options, config_option, input_option, jobids_of, print_json, run
 from ui.settings import Settings, lb_url
 from ui.words import attributes, members_of, title
 
@@ -25,7 +25,7 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(epilog=EPILOG, context_settings=HELP)
 @click.option("-v", "--verbosity", type=click.IntRange(0, 3), default=1, show_default=True, help="How much to tell.")
 @click.option("--event", "only", multiple=True, metavar="NAME", help="Only events of this type.")
 @click.option("-e", "--exclude", multiple=True, metavar="NAME", help="No events of this type.")

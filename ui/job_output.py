@@ -11,6 +11,7 @@ from lb.model.jobid import JobId
 from soap.faults import Fault
 from ui.frame import (
     EXIT_FAILED,
+    HELP,
     UiError,
     common_options,
     config_option,
@@ -35,7 +36,7 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(epilog=EPILOG, context_settings=HELP)
 @input_option
 @click.option("--dir", "directory", type=click.Path(path_type=Path), help="Where to put the files.")
 @click.option("-e", "--endpoint", metavar="URL", help="The WMProxy, if not the one the job was submitted to.")

@@ -10,6 +10,7 @@ from lb.client import LbClient
 from soap.faults import Fault
 from ui.frame import (
     EXIT_FAILED,
+    HELP,
     UiError,
     common_options,
     config_option,
@@ -39,7 +40,7 @@ A job that LB has purged is looked up in the index server named by GLITE_JPIS_UR
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(epilog=EPILOG, context_settings=HELP)
 @click.option("-v", "--verbosity", type=click.IntRange(0, 3), default=1, show_default=True, help="How much to tell.")
 @click.option("--all", "all_jobs", is_flag=True, help="All your jobs on the LB server GLITE_WMS_QUERY_SERVER.")
 @click.option("-s", "--status", "states", multiple=True, metavar="STATE", help="With --all: only jobs in this state.")

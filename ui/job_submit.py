@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import click
 
-from ui.frame import UiError, common_options, config_option, output_options, print_json, read_text, run, stripe
+from ui.frame import HELP, UiError, common_options, config_option, output_options, print_json, read_text, run, stripe
 from ui.settings import Settings
 from ui.wmproxy import WmProxy
 from wms.jdl import Jdl, JdlError, LocalFile, apply_client_defaults, check, collect_local_files, parse
@@ -24,7 +24,7 @@ Examples:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(epilog=EPILOG, context_settings=HELP)
 @click.option("-a", "--autm-delegation", is_flag=True, help="Delegate your proxy for this submission.")
 @click.option("-d", "--delegationid", help="Use a proxy delegated before under this identifier.")
 @click.option("-e", "--endpoint", metavar="URL", help="The WMProxy to submit to.")

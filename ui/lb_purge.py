@@ -13,7 +13,7 @@ import requests
 from gsi.credential import Credential, ca_directory
 from guarded import xml
 from httpg.client import session
-from ui.frame import UiError, common_options, print_json, read_jobids, run
+from ui.frame import HELP, UiError, common_options, print_json, read_jobids, run
 
 #: The states in the order of their codes; each has a time-out of its own in the request.
 STATES = ("Undefined", "Submitted", "Waiting", "Ready", "Scheduled", "Running", "Done", "Cleared", "Aborted",
@@ -52,7 +52,7 @@ class Duration(click.ParamType[int]):
         return int(match[1]) * UNITS[match[2]]
 
 
-@click.command(epilog=EPILOG)
+@click.command(epilog=EPILOG, context_settings=HELP)
 @click.option("-a", "--aborted", type=Duration(), help="Purge aborted jobs older than this.")
 @click.option("-c", "--cleared", type=Duration(), help="Purge cleared jobs older than this.")
 @click.option("-n", "--cancelled", type=Duration(), help="Purge cancelled jobs older than this.")

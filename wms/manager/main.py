@@ -37,7 +37,7 @@ Exit code 0: ended by SIGTERM or SIGINT; 1: it could not start, and the reason i
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-c", "--config", default=DEFAULT_CONFIG, show_default=True, type=click.Path(path_type=Path),
               help="Configuration file.")  # fmt: skip
 @click.option("--foreground", is_flag=True, help="Stay in the foreground and log to standard error.")

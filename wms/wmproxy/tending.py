@@ -57,7 +57,7 @@ def tend(settings: Settings, stop: threading.Event) -> None:
             return
 
 
-@click.command(epilog=EPILOG)
+@click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-c", "--config", default=DEFAULT_CONFIG, show_default=True, type=click.Path(path_type=Path),
               help="Configuration of the WMProxy, which says where the store is.")  # fmt: skip
 @click.option("-n", "--dry-run", is_flag=True, help="Only print what would be removed.")

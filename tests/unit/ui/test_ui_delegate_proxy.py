@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import chains
 import pki
 import tlsserver
 from gsi.credential import Credential
@@ -84,6 +85,7 @@ def test_an_identifier_is_made_up_and_json_is_printed(settings: Settings, store:
     [], ["-a", "-d", "x"], ["-a", "--renew"], ["-a", "--destroy"], ["-d", "x", "--time", "--limited"],
     ["-d", "x", "--destroy", "--lifetime", "1:00"], ["-d", "x", "-e", "https://localhost:1/", "--all"],
     ["-d", "x", "--lifetime", "soon"], ["-d", "x", "--lifetime", "0:00"], ["-d", "x", "--lifetime", "1:60"],
+    ["-d", "x", "--renew", "--destroy"],
 ])  # fmt: skip
 def test_wrong_usage(settings: Settings, options: list[str]) -> None:
     assert run(settings, *options).returncode == 255
@@ -104,6 +106,19 @@ def test_an_expiring_proxy_is_not_delegated(settings: Settings, tmp_path: Path) 
     create_proxy(pki.user(), timedelta(seconds=20)).save(tmp_path / "short")
     done = run(settings, "-d", "mine", proxy=tmp_path / "short")
     assert done.returncode == 1 and "Error - " in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_server_that_refuses_the_proxy(settings: Settings, tmp_path: Path) -> None:
+    """It only closes the connection; the user is told what his proxy is refused for."""
+    chains.forge(pki.user(), begin=-2 * HOUR, end=-HOUR).save(tmp_path / "expired")
+    done = run(settings, "-d", "mine", proxy=tmp_path / "expired")
+    assert done.returncode == 1 and "it refuses your credential: expired: /DC=" in done.stderr
+    assert "\nmake a new proxy with glite-proxy-init\n" in done.stderr and "Pool" not in done.stderr
+
+
+def test_nobody_listens(settings: Settings) -> None:
+    done = run(settings, "-d", "mine", "-e", "https://localhost:1/")
+    assert done.returncode == 1 and "https://localhost:1/: Connection refused; check the address" in done.stderr
 
 
 def test_the_log_file(settings: Settings, tmp_path: Path) -> None:
