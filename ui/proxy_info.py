@@ -26,7 +26,7 @@ from gsi.peer import Peer, ProxyKind
 from gsi.trust import Trust
 from gsi.voms import Finding
 from ui.frame import EXIT_FAILED, UiError, common_options, one_dash_options, output_options, print_json, run, warn
-from ui.proxyfile import HoursMinutes, clock_text, duration, proxy_path
+from ui.proxyfile import HoursMinutes, OneDashCommand, clock_text, duration, proxy_path
 from ui.remedies import Advice, advice
 
 EPILOG = """\b
@@ -37,7 +37,8 @@ Examples:
   glite-proxy-info --json --pretty-print
 \b
 Long options may be written with one dash or with two; single values are printed in the order of their options.
-Exit code 0: printed, or the answer to -exists and -acexists is yes; 1: no proxy, or the answer is no; 255: wrong usage.
+Exit code 0: printed, or the answer to -exists and -acexists is yes;
+1: no proxy, no such value in it, or the answer is no; 255: wrong usage.
 """
 
 #: What a proxy of this kind is called by Globus' tools.
@@ -47,7 +48,7 @@ _PHRASE = {
 }
 _LEGACY_PHRASE = {ProxyRights.FULL: "full legacy globus proxy", ProxyRights.LIMITED: "limited legacy globus proxy"}
 #: Values that come from attribute certificates, and those that only a verification proves.
-_FROM_VO = {"vo", "fqan", "acissuer", "uri"}
+_FROM_VO = {"vo", "fqan", "acissuer", "actimeleft", "uri"}
 _PROVABLE = {"subject", "issuer", "identity", "type", *_FROM_VO}
 
 
@@ -165,7 +166,7 @@ def _single(name: str, help_text: str, *more: str) -> Callable[[Any], Any]:
     return click.option(*more, f"-{name}", f"--{name}", is_flag=True, expose_value=False, callback=note, help=help_text)
 
 
-@click.command(epilog=EPILOG, context_settings={"help_option_names": ["-help", "--help", "-usage"]})
+@click.command(cls=OneDashCommand, epilog=EPILOG, context_settings={"help_option_names": ["-help", "--help", "-usage"]})
 @click.option("-file", "--file", "-f", "file", type=click.Path(path_type=Path), metavar="FILE",
               help="The proxy; else $X509_USER_PROXY, /tmp/x509up_u<uid>.")
 @click.option("-certdir", "--certdir", "ca_dir", type=click.Path(path_type=Path), metavar="DIR",
@@ -240,6 +241,8 @@ def _print_values(proxy: ProxyFile, verdict: Verdict, asked: Sequence[str]) -> i
             click.echo(value)
     if verdict.refused is not None and _PROVABLE & set(asked):
         warn(f"not verified, only what the file claims: {verdict.refused.reason}")
+    elif _FROM_VO & set(asked) and not verdict.vos:
+        warn("the proxy has no VO attributes; voms-proxy-init gets them")
     elif _FROM_VO & set(asked):
         for vo in verdict.vos:
             if vo.objection is not None:

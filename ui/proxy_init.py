@@ -22,7 +22,7 @@ from gsi.proxy import DEFAULT_KEY_BITS, DEFAULT_LIFETIME, create_proxy, new_key
 from gsi.trust import Trust
 from gsi.usercredential import UserFiles
 from ui.frame import UiError, common_options, one_dash_options, output_options, print_json, run, warn
-from ui.proxyfile import HoursMinutes, duration, proxy_path
+from ui.proxyfile import HoursMinutes, OneDashCommand, duration, proxy_path
 from ui.remedies import advice
 
 #: Shorter RSA keys are refused by services (gsi.rules).
@@ -83,7 +83,8 @@ def _proxyver(_context: click.Context, _parameter: click.Parameter, value: int |
         raise click.UsageError(f"-proxyver {value}: only version {RFC_PROXYVER}, RFC 3820, is made")
 
 
-@click.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "-help", "--help", "-usage"]})
+@click.command(cls=OneDashCommand, epilog=EPILOG,
+               context_settings={"help_option_names": ["-h", "-help", "--help", "-usage"]})
 @click.option("-cert", "--cert", "certificate", type=click.Path(path_type=Path), metavar="FILE",
               help="Your certificate (PEM, PKCS#12, or a proxy); also $X509_USER_CERT, ~/.globus.")
 @click.option("-key", "--key", type=click.Path(path_type=Path), metavar="FILE",
@@ -123,7 +124,10 @@ def command(
     """Make a proxy certificate, so that services act for you without your long-lived key."""
     if from_proxy and (certificate or key):
         raise click.UsageError("--from-proxy takes the proxy that there is; it does not go with -cert and -key")
-    wish = Wish(duration(valid, hours) or DEFAULT_LIFETIME, limited, path_length, key_type, bits)
+    lifetime = duration(valid, hours)
+    if lifetime == timedelta(0):
+        raise click.UsageError("-valid 0:00: a proxy needs some time to be of use")
+    wish = Wish(lifetime or DEFAULT_LIFETIME, limited, path_length, key_type, bits)
     new = wish.new_key()
     issuer = _issuer(certificate, key, from_proxy, pwstdin)
     proxy = create_proxy(issuer, wish.lifetime, limited=limited, path_length=path_length, key=new)

@@ -1,5 +1,6 @@
 """Options and texts that glite-proxy-init and glite-proxy-info share with the originals of Globus and VOMS."""
 
+import difflib
 import os
 import re
 from collections.abc import Mapping
@@ -13,6 +14,24 @@ import click
 def proxy_path(env: Mapping[str, str]) -> Path:
     """Where the user's proxy is kept: $X509_USER_PROXY, else /tmp/x509up_u<uid>."""
     return Path(env.get("X509_USER_PROXY") or f"/tmp/x509up_u{os.getuid()}")
+
+
+class OneDashCommand(click.Command):
+    """A command whose long options have one dash: one that is unknown is named whole, not by one of its letters."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Raises click.NoSuchOption."""
+        given = [each.partition("=")[0] for each in args]
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            known = {option for parameter in self.get_params(ctx) for option in parameter.opts}
+            letter = error.option_name.lstrip("-")
+            for name in given:
+                if name[:1] == "-" and len(name) > 2 and letter in name and name not in known:
+                    near = difflib.get_close_matches(name, known, n=3)
+                    raise click.NoSuchOption(name, possibilities=near, ctx=ctx) from None
+            raise
 
 
 class HoursMinutes(click.ParamType[timedelta]):

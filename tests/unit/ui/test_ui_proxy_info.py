@@ -228,7 +228,7 @@ def program(*options: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(("content", "words"), [
     (None, "No such file or directory; make a proxy with glite-proxy-init"),
-    (b"nonsense", "not a PEM certificate"), (b"", "not a PEM certificate"),
+    (b"nonsense", "not a PEM certificate: there is none in it; make a proxy"), (b"", "not a PEM certificate"),
 ])
 def test_no_proxy(content: bytes | None, words: str) -> None:
     if content is not None:
@@ -249,6 +249,7 @@ def test_a_proxy_that_cannot_be_read(name: str) -> None:
 
 
 @pytest.mark.parametrize(("options", "words"), [
+    (["-serial"], "No such option '-serial'"), (["-strenght"], "-strength"),
     (["-valid", "1:00"], "go with -exists"), (["-bits", "1"], "go with -exists"),
     (["-exists", "-valid", "x"], "write hours and minutes"), (["-exists", "-valid", "1:00", "-hours", "1"], "not both"),
 ])

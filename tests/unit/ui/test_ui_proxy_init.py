@@ -227,6 +227,7 @@ def test_verify_refuses_what_services_would_refuse(home: Path) -> None:
     (["-bits", "1024"], "RSA keys are made with 2048, 3072, 4096 bits"),
     (["-bits", "2048", "--key-type", "ec"], "EC keys are made with 256, 384 bits"),
     (["-valid", "12"], "write hours and minutes, for instance 12:00"),
+    (["-valid", "0:00"], "needs some time"),
     (["-valid", "1:00", "-hours", "1"], "not both"),
     (["-pathlen", "-1"], "-1 is not in the range"),
     (["--from-proxy", "-cert", "x"], "does not go with -cert"),
