@@ -162,7 +162,8 @@ def read_certificates(octets: bytes) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(octets)
     except UNREADABLE as error:
-        raise CredentialError(f"not a PEM certificate: {error}") from error
+        inside = b"-----BEGIN CERTIFICATE" in octets  # else the library's words are about how it reads PEM
+        raise CredentialError(f"not a PEM certificate: {error if inside else 'there is none in it'}") from error
 
 
 def read_key(octets: bytes, password: bytes | None = None) -> PrivateKey:

@@ -66,7 +66,8 @@ def command(
     if as_json:
         print_json({"state": state.name, "findings": [finding.as_json() for finding in shown]}, pretty_print)
     else:
-        print_table(shown)
+        if shown:
+            print_table(shown)
         click.echo(_SUMMARY[state])
     return int(state)
 

@@ -1,6 +1,7 @@
 """glite-ping: what the server shows, and what it says of the caller."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -57,15 +58,20 @@ def _check_chain(chain: Sequence[x509.Certificate], trust: Trust, step: TellStep
     except GsiError as error:
         told = advice(error, chain)
         step("server chain", FAIL, f"it does not verify with the CAs of {trust.ca_dir}: {told.reason}", *lines)
-        raise Failure(f"the server is not to be trusted: {told.reason}",
-                      "if you know the server well, install its CA in your CA directory (and run fetch-crl); "
-                      "otherwise tell the administrators") from None
+        raise Failure(f"the server is not to be trusted: {told.reason}", _server_remedy(told.reason)) from None
     if not _is_for_servers(chain[0]):
         step("server chain", FAIL, "its certificate is not meant for servers", *lines)
         raise Failure("the certificate of the server is not meant for servers", _TELL)
     step("server chain", OK, f"verified with the CAs of {trust.ca_dir}", *lines)
     for authority in verified[1:]:
         _tell_list(authority, trust, step)
+
+
+def _server_remedy(reason: str) -> str:
+    if re.search(r"crl|revocation list", reason, re.IGNORECASE):
+        return "the revocation list in your CA directory is missing, too old or damaged: run fetch-crl"
+    return ("if you know the server well, install its CA in your CA directory (and run fetch-crl); "
+            "otherwise tell the administrators")
 
 
 def _is_for_servers(certificate: x509.Certificate) -> bool:
@@ -124,7 +130,9 @@ def describe(told: Mapping[str, Any], step: TellStep) -> None:
     step("peer", OK, f"the server sees {told['identity']} ({kind}), until {told.get('not_after', '?')}", *attributes)
     for port in told["ports"]:
         lines = _by_answer(port.get("operations", {}), port.get("reasons", {}))
-        step("operations", OK, str(port.get("port", "?")), *lines)
+        name = port.get("port", "?")
+        alone = sum(each.get("port", "?") == name for each in told["ports"]) == 1
+        step("operations", OK, str(name) if alone else f"{name} ({port.get('namespace', '?')})", *lines)
 
 
 def _by_answer(operations: Mapping[str, str], reasons: Mapping[str, str]) -> list[str]:

@@ -100,7 +100,8 @@ _TOO_MANY = f"there are too many certificates in it, as when a proxy is passed o
 _NO_TRUSTED_END = ("its chain of CAs leads to none that is trusted: use a certificate of a CA that is in the CA "
                    "directory, and present no other CAs with it")
 _BAD_NAME = f"a proxy has the name of its issuer and one CN more, this one has another: {_OWN_PROXY}"
-_FORGED = f"the file is damaged or forged: {_OWN_PROXY}"
+_FORGED = ("it is damaged or forged, or of another CA of the same name, such as that of a test grid made anew: "
+           f"{_OWN_PROXY}")
 _NO_CA = "it was signed by somebody who is no CA: use a certificate that your CA has signed"
 _CONDITION = f"it makes a condition that nobody here understands: {_NEW_PROXY}, or ask your CA for one without it"
 

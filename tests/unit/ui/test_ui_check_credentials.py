@@ -101,6 +101,7 @@ def test_all_is_well(site: Site) -> None:
 
 
 def test_quiet_shows_what_is_wrong_only(site: Site) -> None:
+    assert site.run("-q").stdout == "All is well.\n"
     site.key.chmod(0o644)
     done = site.run("-q")
     assert done.returncode == 2 and "OK" not in done.stdout

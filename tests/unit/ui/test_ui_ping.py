@@ -22,6 +22,7 @@ from httpg.wsgi import HttpProtocol
 from shared import ROOT
 from testbed import ca
 from tlsserver import Running, free_port, running
+from ui.ping_server import describe
 from ui.ping_steps import Result
 from ui.ping_trace import Caller, target, trace
 from unit.test_whoami import jpis_application
@@ -47,6 +48,16 @@ def ping(url: str, credential: Credential | None, ca_dir: Path | None = None) ->
 
 def states(result: Result) -> dict[str, str]:
     return {step.name: step.state for step in result.steps}
+
+
+def test_ports_of_the_same_name_are_told_apart() -> None:
+    told = {"identity": "/CN=x", "service": {"name": "WMProxy", "version": "1"}, "ports": [
+        {"port": "Delegation", "namespace": "http://example.org/delegation-1"},
+        {"port": "Delegation", "namespace": "http://example.org/delegation-2"}, {"port": "Other"}]}
+    names = []
+    describe(told, lambda name, _, text, *__: names.append(text) if name == "operations" else None)
+    assert names == ["Delegation (http://example.org/delegation-1)", "Delegation (http://example.org/delegation-2)",
+                     "Other"]
 
 
 # ---- who is accepted ------------------------------------------------------------------------------------------------
