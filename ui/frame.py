@@ -73,10 +73,12 @@ def no_answer(error: TransportError | requests.RequestException, elsewhere: str)
 
     elsewhere: what to do about an error that is not about the user's credential.
     """
+    cause = error.__cause__
     if isinstance(error, requests.RequestException):
-        error = transport_error(str(error.request.url) if error.request else "the server", error)
+        cause, error = error, transport_error(str(error.request.url) if error.request else "the server", error)
     if not error.broken_off:
-        return f"{error}; {elsewhere}"
+        about_tls = isinstance(cause, requests.exceptions.SSLError)
+        return f"{error}; {'glite-ping --trace, with the same address, tells more' if about_tls else elsewhere}"
     try:
         credential = Credential.find()
         chain = (credential.certificate, *credential.chain)

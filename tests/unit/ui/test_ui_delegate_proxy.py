@@ -22,6 +22,7 @@ from httpg.client import session
 from shared import ROOT
 from soap.delegation import DELEGATION_1, DELEGATION_2, DelegationClient
 from soap.faults import TypedFault
+from testbed import ca
 from unit.wms import wmproxy_support as support
 from wms.config import Settings
 
@@ -114,6 +115,13 @@ def test_a_server_that_refuses_the_proxy(settings: Settings, tmp_path: Path) -> 
     done = run(settings, "-d", "mine", proxy=tmp_path / "expired")
     assert done.returncode == 1 and "it refuses your credential: expired: /DC=" in done.stderr
     assert "\nmake a new proxy with glite-proxy-init\n" in done.stderr and "Pool" not in done.stderr
+
+
+def test_a_server_of_another_ca(settings: Settings, tmp_path: Path) -> None:
+    ca.write_ca_directory(tmp_path, [ca.new_authority("/DC=org/DC=example/CN=Another CA")])
+    done = run(settings, "-d", "mine", X509_CERT_DIR=str(tmp_path))
+    assert done.returncode == 1 and "the certificate of the server is not accepted: " in done.stderr
+    assert "glite-ping --trace, with the same address, tells more" in done.stderr
 
 
 def test_nobody_listens(settings: Settings) -> None:
