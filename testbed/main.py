@@ -26,12 +26,14 @@ Examples:
   glite-testbed logs mygrid lb
   glite-testbed proxy mygrid --fqan /testvo/Role=production    speak as a member of a VO
   glite-testbed down mygrid
+\b
+Exit code 0: done; 1: not done, or a service does not run; 2: wrong usage.
 """
 
 FOLDER = click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 
 
-@click.group(epilog=EPILOG)
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="glite-py", prog_name="glite-testbed")
 def command() -> None:
     """Make, start and stop a whole grid in one folder."""
