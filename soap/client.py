@@ -176,7 +176,7 @@ def transport_error(url: str, error: requests.RequestException) -> TransportErro
 def _root(error: BaseException) -> BaseException:
     """What the libraries have wrapped, often several times: the error of the socket or of TLS."""
     seen: set[int] = set()
-    while id(error) not in seen:
+    while id(error) not in seen and not isinstance(error, ssl.SSLError):  # what is below that one is gsi's
         seen.add(id(error))
         candidates = (getattr(error, "reason", None), *reversed(error.args), error.__cause__)
         error = next((each for each in candidates if isinstance(each, BaseException)), error)
@@ -191,8 +191,10 @@ def _broken_off(root: BaseException) -> bool:
 
 def _words(root: BaseException) -> str:
     match root:
-        case ssl.SSLCertVerificationError():
-            return f"the certificate of the server is not accepted: {root.verify_message}"
+        case ssl.SSLCertVerificationError(verify_message=str(reason)):
+            return f"the certificate of the server is not accepted: {reason}"
+        case ssl.SSLCertVerificationError():  # ours, about what OpenSSL lets pass (gsi.context)
+            return str(root.args[0])
         case ssl.SSLEOFError() | ConnectionResetError() | BrokenPipeError() | http.client.RemoteDisconnected():
             return "the server closed the connection"
         case ssl.SSLError(reason=str(reason)):

@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from soap.client import Client, TransportError, zeep_client
 from soap.faults import Fault, PosixFault, TypedFault
 from soap.service import Call, application, combine, not_yet
 from soapcalls import Recorder, Rule, envelope
+from testbed import ca
 from tlsserver import Running, running
 
 PS = contract.load("JobProvenancePS")
@@ -230,6 +232,18 @@ def test_no_server_and_no_trust_are_transport_errors(server: Running, http: requ
         Client(PS, server.url(), anonymous).call("GetJobFiles", jobid="x")
     assert isinstance(caught.value.__cause__, requests.RequestException) and caught.value.broken_off
     assert "Pool" not in str(caught.value)
+
+
+def test_a_server_that_our_rules_refuse_is_named_with_the_reason(server: Running, tmp_path: Path) -> None:
+    """The certificate is revoked: OpenSSL would let it pass here, gsi.context does not."""
+    known = ca.write_ca_directory(tmp_path / "certificates", [pki.authority()])
+    revocations = known / f"{ca.subject_hash(pki.authority().certificate)}.r0"
+    revocations.write_bytes(ca.revocation_list(pki.authority(), [pki.host().certificate]))
+    with session(pki.proxy(), known) as http, pytest.raises(TransportError) as caught:
+        Client(PS, server.url(), http).call("GetJobFiles", jobid="x")
+    text = str(caught.value)
+    assert "the server's certificate is not accepted: " in text and "revoked (check 22)" in text
+    assert not caught.value.broken_off
 
 
 def test_unknown_operation_and_child_are_errors_of_the_caller(client: Client) -> None:
