@@ -191,15 +191,31 @@ def _authorities(octets: bytes) -> _File:
     """The CAs of a file; what is no CA is not trusted, wherever it lies."""
     is_pem = b"-----BEGIN" in octets
     read = x509.load_pem_x509_certificates(octets) if is_pem else [x509.load_der_x509_certificate(octets)]
-    if not any(certificates.facts(certificate).is_ca for certificate in read):
+    found = tuple(certificate for certificate in read if certificates.facts(certificate).is_ca)
+    if not found:
         raise ValueError("not the certificate of a CA")
-    return _File(authorities=tuple(c for c in read if certificates.facts(c).is_ca))
+    _let_openssl_read(found, ())
+    return _File(authorities=found)
 
 
 def _revocations(octets: bytes) -> _File:
     is_pem = b"-----BEGIN" in octets
     read = x509.load_pem_x509_crl(octets) if is_pem else x509.load_der_x509_crl(octets)
+    _let_openssl_read((), (read,))
     return _File(revocations=(read,))
+
+
+def _let_openssl_read(authorities: Iterable[x509.Certificate],
+                      revocations: Iterable[x509.CertificateRevocationList]) -> None:
+    """Raise ValueError for what cryptography reads and OpenSSL does not: in a store it would take all others along."""
+    store = crypto.X509Store()
+    try:
+        for certificate in authorities:
+            store.add_cert(crypto.X509.from_cryptography(certificate))
+        for crl in revocations:
+            store.add_crl(crl)
+    except crypto.Error as error:
+        raise ValueError("OpenSSL cannot read it") from error
 
 
 def _gathered(version: int, files: dict[str, _File]) -> Authorities:

@@ -72,6 +72,12 @@ def changed(certificate: x509.Certificate, key: PrivateKey, change: Callable[[de
     return x509.load_der_x509_certificate(read.dump(force=True))
 
 
+def unknown_to_openssl(certificate: x509.Certificate) -> x509.Certificate:
+    """The certificate with a string type in its names that cryptography reads and OpenSSL does not."""
+    octets = certificate.public_bytes(serialization.Encoding.DER)
+    return x509.load_der_x509_certificate(octets.replace(b"\x16\x03org", b"\x04\x03org"))
+
+
 def legacy(issuer: Credential, *, limited: bool = False, **options: Any) -> Credential:
     """A proxy as Globus Toolkit 2 made them."""
     return forge(issuer, "limited proxy" if limited else "proxy", information=None, **options)

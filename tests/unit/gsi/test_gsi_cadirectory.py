@@ -10,6 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+import chains
 import pki
 from gsi.cadirectory import CaDirectory, old_subject_hash
 from gsi.context import ServerContexts
@@ -118,6 +119,26 @@ def test_what_cannot_be_read_takes_nothing_along(
                  "66666666.0"):
         assert name in caplog.text
     assert "44444444" not in caplog.text
+
+
+def test_what_openssl_cannot_read_takes_nothing_along(
+    folder: Path, authority: Authority, caplog: pytest.LogCaptureFixture,
+) -> None:
+    crl = x509.load_pem_x509_crl(ca.revocation_list(authority)).public_bytes(Encoding.DER)
+    (folder / "77777777.0").write_bytes(pem(chains.unknown_to_openssl(authority.certificate)))
+    (folder / "77777777.r0").write_bytes(crl.replace(b"\x16\x03org", b"\x04\x03org"))
+    trust = Trust(folder, Rules())
+    assert verdict(trust, authority).dn == pki.USER_DN
+    assert "77777777.0" in caplog.text and "77777777.r0" in caplog.text
+    assert ServerContexts(pki.host(), trust).current()
+
+
+def test_a_chain_with_what_openssl_cannot_read_is_refused(folder: Path, authority: Authority) -> None:
+    user = ca.issue_user(authority, pki.USER_DN, key=ca.ec_key())
+    for chain in ([user.certificate, chains.unknown_to_openssl(authority.certificate)],
+                  [chains.unknown_to_openssl(user.certificate)]):
+        with pytest.raises(VerificationError, match="cannot be read"):
+            Trust(folder, Rules()).verify(chain)
 
 
 def _version_2(authority: Authority) -> bytes:
