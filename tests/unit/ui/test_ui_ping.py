@@ -6,13 +6,16 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
+import chains
 import pki
 import zoo
 from gsi.credential import Credential
@@ -178,12 +181,18 @@ def serving_as(credential: Credential, root: Path) -> Iterator[Running]:
         yield process
 
 
+def _above(change: Callable[[x509.Certificate], x509.Certificate]) -> Credential:
+    """A host's credential with another form of its CA's certificate."""
+    return replace(pki.host(), chain=(change(pki.authority().certificate),))
+
+
 @pytest.mark.parametrize(("make", "failed", "words"), [
     (lambda: ca.issue_host(pki.authority(), "other.example.org"), "server name", "is not for localhost"),
     (lambda: ca.issue_user(pki.authority(), "/DC=org/DC=example/CN=localhost"), "server name", "no alternative name"),
     (lambda: ca.issue_host(pki.stranger(), "localhost"), "server chain", "not to be trusted"),
     (lambda: create_proxy(pki.host()), "server name", "no alternative name"),
-], ids=["another host", "name in the subject only", "unknown CA", "proxy of a host"])
+    (lambda: _above(chains.with_unreadable_names), "server chain", "cannot be read"),
+], ids=["another host", "name in the subject only", "unknown CA", "proxy of a host", "name that cannot be read"])
 def test_a_server_that_is_not_the_right_one(tmp_path: Path, make: Any, failed: str, words: str) -> None:
     with serving_as(make(), tmp_path / "x") as process:
         result = ping(process.url(), pki.proxy(), pki.ca_dir())
