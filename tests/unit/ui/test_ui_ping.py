@@ -3,11 +3,12 @@
 import json
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -254,6 +255,24 @@ def test_a_port_that_never_answers() -> None:
         caller = Caller(pki.proxy, zoo.ca_dir())
         result = trace(f"https://127.0.0.1:{listener.getsockname()[1]}", caller, 0.2, lambda step: None)
     assert states(result)["TCP"] == "ok" and states(result)["TLS"] == "FAIL"
+    assert result.reason == "no answer in time"
+
+
+def test_a_server_that_never_pauses_is_not_waited_for(tmp_path: Path) -> None:
+    """It says again and again that it will answer, faster than that can be read."""
+    pki.host().save(tmp_path / "host.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "host.pem")
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def talk() -> None:
+        with suppress(OSError), listener, context.wrap_socket(listener.accept()[0], server_side=True) as connection:
+            while True:
+                connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 500)
+
+    threading.Thread(target=talk, daemon=True).start()
+    result = trace(f"https://localhost:{listener.getsockname()[1]}", Caller(pki.proxy, pki.ca_dir()), 1.0,
+                   lambda step: None)
     assert result.reason == "no answer in time"
 
 
