@@ -103,7 +103,7 @@ EXPLAINED = [
     (r"legacy proxy (with (another|two|a multi)|whose)|made-up victim", r"CA", r"signed by somebody who is no CA"),
     (r"another user's name|issuer's subject|two CNs|multi-valued|is no CN", r"subject of a proxy", r"one CN more"),
     (r"proxy with (/CN=|NUL)", r"two ways", r"make a new proxy"),
-    (r"/CN= in|NUL in", r"two ways", r"plain name"),
+    (r"/CN= in|NUL in|escaped octets in", r"two ways", r"plain name"),
     (r"name of a host", r"alternative name", r"name of a host"),
     (r"posing as a CA|in the middle|without keyCertSign", r"CA|not allowed", r"somebody who is no CA"),
     (r"signed by a CA|that is a CA", r"issued by a CA|is a CA", r"a CA has no part in a proxy"),
