@@ -348,6 +348,8 @@ def _two_authorities(what: Any) -> None:
 
 
 REFUSED: dict[str, tuple[int, Callable[[], Credential]]] = {
+    "a number in the holder's name": (1, lambda: proxy(
+        ac().replace(b"\x01\x19\x16\x03org", b"\x01\x7f\x09\x03org", 1))),
     "issuer whose name cannot be read": (1, lambda: proxy(with_issuer(chains.with_unreadable_names))),
     "issuer whose name OpenSSL cannot read": (1, lambda: proxy(with_issuer(chains.unknown_to_openssl))),
     # 1: not readable

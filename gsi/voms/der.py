@@ -140,5 +140,5 @@ def _parts(octets: bytes) -> tuple[frozenset[tuple[str, str]], ...]:
     try:
         rdns = x509.Name.load(octets, strict=True).chosen
         return tuple(frozenset((part["type"].dotted, str(part["value"].native)) for part in rdn) for rdn in rdns)
-    except (TypeError, KeyError) as error:  # asn1crypto's words for some malformed values
+    except (TypeError, KeyError, AttributeError) as error:  # asn1crypto's words for some malformed values
         raise ValueError(f"not a name: {error}") from error
