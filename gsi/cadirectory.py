@@ -60,7 +60,7 @@ class Authorities:
     """The content of the directory at one time. version: another number, another content.
 
     authorities: certificates of CAs; revocations: readable CRLs; revocable: hashes of the CAs for which a file of
-    revocations is there, readable or not.
+    revocations is there, readable or not, and of those that issued one under another name.
     """
 
     version: int
@@ -74,11 +74,13 @@ class Authorities:
     def policy(self, issuer: x509.Certificate) -> tuple[Entry, ...] | None:
         """What the CA may sign, None = no file says so. Raises SigningPolicyError for files that cannot be read."""
         number, name = subject_hash(issuer), slash_dn(issuer.subject)
+        named = {authority.subject for authority in self.authorities if subject_hash(authority) == number}
+        owner = not named or issuer.subject in named  # a hash has 32 bits: somebody else's is soon found
         for policies in (self._namespaces, self._signing_policies):
             entries = policies.get(number, ())
             if entries is None:
                 raise SigningPolicyError(f"the signing policy of {name} cannot be read")
-            if found := tuple(entry for entry in entries if entry.concerns(name, owner=True)):
+            if found := tuple(entry for entry in entries if entry.concerns(name, owner)):
                 return found
         return None
 
@@ -191,15 +193,35 @@ def _authorities(octets: bytes) -> _File:
     """The CAs of a file; what is no CA is not trusted, wherever it lies."""
     is_pem = b"-----BEGIN" in octets
     read = x509.load_pem_x509_certificates(octets) if is_pem else [x509.load_der_x509_certificate(octets)]
-    if not any(certificates.facts(certificate).is_ca for certificate in read):
+    found = tuple(certificate for certificate in read if certificates.facts(certificate).is_ca)
+    if not found:
         raise ValueError("not the certificate of a CA")
-    return _File(authorities=tuple(c for c in read if certificates.facts(c).is_ca))
+    _let_openssl_read(found, ())
+    return _File(authorities=found)
 
 
 def _revocations(octets: bytes) -> _File:
     is_pem = b"-----BEGIN" in octets
     read = x509.load_pem_x509_crl(octets) if is_pem else x509.load_der_x509_crl(octets)
+    _let_openssl_read((), (read,))
+    try:
+        read.issuer, read.last_update_utc, read.next_update_utc  # noqa: B018  (what is asked for later is readable)
+    except TypeError as error:  # the library's word for some malformed names
+        raise ValueError(f"a name that cannot be read: {error}") from error
     return _File(revocations=(read,))
+
+
+def _let_openssl_read(authorities: Iterable[x509.Certificate],
+                      revocations: Iterable[x509.CertificateRevocationList]) -> None:
+    """Raise ValueError for what cryptography reads and OpenSSL does not: in a store it would take all others along."""
+    store = crypto.X509Store()
+    try:
+        for certificate in authorities:
+            store.add_cert(crypto.X509.from_cryptography(certificate))
+        for crl in revocations:
+            store.add_crl(crl)
+    except crypto.Error as error:
+        raise ValueError("OpenSSL cannot read it") from error
 
 
 def _gathered(version: int, files: dict[str, _File]) -> Authorities:
@@ -211,9 +233,17 @@ def _gathered(version: int, files: dict[str, _File]) -> Authorities:
     owners = _owners(files, authorities)
     return Authorities(
         version, authorities, tuple(revocations.values()),
-        frozenset(number for name in files if _REVOCATIONS.fullmatch(name) for number in owners(name)),
+        frozenset(number for name in files if _REVOCATIONS.fullmatch(name) for number in owners(name))
+        | _issuers(revocations.values(), authorities),
         _policies(files, ".namespaces", owners), _policies(files, ".signing_policy", owners),
     )
+
+
+def _issuers(revocations: Iterable[x509.CertificateRevocationList],
+             authorities: Iterable[x509.Certificate]) -> frozenset[int]:
+    """The hashes of the CAs that issued the lists: OpenSSL finds those in a store under whatever name a file has."""
+    issuers = {crl.issuer for crl in revocations}
+    return frozenset(subject_hash(certificate) for certificate in authorities if certificate.subject in issuers)
 
 
 def _owners(files: dict[str, _File],

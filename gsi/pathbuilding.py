@@ -94,8 +94,11 @@ def _issuer(proxy: x509.Certificate, others: Sequence[x509.Certificate]) -> x509
 
 def _verified(trusted: crypto.X509Store, certificate: x509.Certificate,
               others: Sequence[x509.Certificate]) -> list[x509.Certificate]:
-    untrusted = [crypto.X509.from_cryptography(other) for other in others]
-    context = crypto.X509StoreContext(trusted, crypto.X509.from_cryptography(certificate), untrusted)
+    try:
+        first, *untrusted = (crypto.X509.from_cryptography(each) for each in (certificate, *others))
+    except crypto.Error as error:  # cryptography reads more than OpenSSL does
+        raise VerificationError(1, "a certificate cannot be read by OpenSSL") from error
+    context = crypto.X509StoreContext(trusted, first, untrusted)
     try:
         return [found.to_cryptography() for found in context.get_verified_chain()]
     except crypto.X509StoreContextError as error:

@@ -111,7 +111,12 @@ def _lock(root: Path, parts: Sequence[str], create: bool) -> int:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
     while True:
         with _held(root, LOCK_SH) if create else nullcontext():
-            descriptor = _open(root, parts, create)
+            try:
+                descriptor = _open(root, parts, create)
+            except FileNotFoundError:
+                if create:
+                    continue  # its holder removed it between our making and opening it
+                raise
             try:
                 flock(descriptor, LOCK_EX)
                 if os.fstat(descriptor).st_nlink:

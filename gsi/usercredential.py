@@ -71,7 +71,7 @@ class UserFiles:
             found = _unpack(octets, None)
         except UNREADABLE:  # nearly always: cryptography does not tell an encrypted file from a broken one
             try:
-                found = _unpack(octets, ask(self.key))
+                found = _unpack(octets, _utf8(ask(self.key)))
             except UNREADABLE as error:
                 raise CredentialError(f"{self.key}: wrong pass phrase, or no PKCS#12 file") from error
         key, certificate, others = found
@@ -94,6 +94,14 @@ def _is_der(octets: bytes) -> bool:
 
 def _unpack(octets: bytes, password: bytes | None) -> tuple[object, x509.Certificate | None, list[x509.Certificate]]:
     return pkcs12.load_key_and_certificates(octets, password)
+
+
+def _utf8(passphrase: bytes) -> bytes:
+    """The pass phrase as PKCS#12 wants it. Raises ValueError: the library ends in an accident with another one."""
+    if b"\0" in passphrase:
+        raise ValueError("a pass phrase with NUL in it")
+    passphrase.decode("utf-8")
+    return passphrase
 
 
 def _issuers(certificate: x509.Certificate, others: Sequence[x509.Certificate]) -> Iterator[x509.Certificate]:

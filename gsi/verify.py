@@ -16,7 +16,7 @@ accept: the checks below decide. Each has a number that stands in the refusal an
     10  path length of proxies, RFC and draft           (a proxy that was not to be delegated further)
     11  the end entity is no CA                         (a CA is not a person)
     12  everything above is a CA with keyCertSign       (an end entity posing as a CA)
-    13  names that read in one way                      (NUL or "/CN=" within a value: one name that looks like another)
+    13  names that read in one way                      (NUL, "/CN=", escapes: a name that looks like another one)
     14  no critical extension that nobody understands   (a restriction that we would pass over)
     15  keys and hashes of enough strength              (forged or factored certificates)
     16  path length of CAs                              (a CA that was not to have CAs below it)
@@ -31,6 +31,7 @@ A limited proxy anywhere makes the whole identity limited. Sources: RFC 3820 sec
 stack.md 3.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -49,6 +50,8 @@ MAX_CHAIN_LENGTH = 20
 #: Names that are remembered.
 _KNOWN = 1024
 _HOUR = timedelta(hours=1)
+#: What the slash form of another name may have in the same place: it shows what is not ASCII as \xHH.
+_TWO_WAYS = re.compile(r"\0|/[Cc][Nn]=|\\x[0-9A-F]{2}")
 #: What a signature may rest on; SHA-1 where the rules say so.
 _HASHES = frozenset({"sha224", "sha256", "sha384", "sha512", "sha3-224", "sha3-256", "sha3-384", "sha3-512"})
 
@@ -165,12 +168,12 @@ def _check_end_entity(certificate: x509.Certificate) -> tuple[str, str]:
     if not facts.subject.rdns:
         raise VerificationError(13, "the certificate has no subject name")
     if any(_is_ambiguous(attribute.value) for attribute in facts.subject):
-        raise VerificationError(13, "the name can be read in two ways: NUL or /CN= within a component")
+        raise VerificationError(13, "the name can be read in two ways: NUL, /CN= or \\x.. within a component")
     return slash_dn(facts.subject), rfc2253(facts.subject)
 
 
 def _is_ambiguous(value: str | bytes | None) -> bool:
-    return not isinstance(value, str) or "\0" in value or "/CN=" in value.upper()
+    return not isinstance(value, str) or _TWO_WAYS.search(value) is not None
 
 
 def _check_authorities(read: Sequence[Facts], first: int) -> None:

@@ -21,7 +21,7 @@ from gsi.proxy import certificate_request
 NOTHING, DELEGATION = b"0", b"D"
 #: Largest delegated certificate that is waited for, bytes.
 _MAX_CERTIFICATE = 64 * 1024
-_SEQUENCE = 0x30
+_SEQUENCE, _INDEFINITE = b"\x30", b"\x80"
 
 
 def take_delegation(send: Callable[[bytes], None], receive: Callable[[], bytes]) -> None:
@@ -40,7 +40,8 @@ def take_delegation(send: Callable[[bytes], None], receive: Callable[[], bytes])
 
 def _is_whole(octets: bytes) -> bool:
     """Whether there is one DER element; what follows it in the same record is the chain above the certificate."""
-    if octets and octets[0] != _SEQUENCE or len(octets) > _MAX_CERTIFICATE:
+    # An indefinite length is no DER, and its end would be looked for from the begin on with each record.
+    if octets[:1] not in (b"", _SEQUENCE) or octets[1:2] == _INDEFINITE or len(octets) > _MAX_CERTIFICATE:
         raise ConnectionError("what was delegated is no certificate")
     try:
         parser.peek(octets)

@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
+import chains
 import pki
 from gsi.certificates import DRAFT_PROXY_CERT_INFO, INHERIT_ALL, LIMITED, ProxyCertInfo
 from gsi.credential import Credential, PrivateKey, pem
@@ -159,6 +160,13 @@ def raw_proxy(octets: bytes, *, issuer: Credential | None = None, limited: bool 
 
 def _plain(issuer: Credential, *, limited: bool = False) -> Credential:
     return create_proxy(issuer, HOUR, limited=limited, key=ca.ec_key())
+
+
+def with_issuer(change: Callable[[x509.Certificate], x509.Certificate], of: VomsServer | None = None) -> bytes:
+    """An attribute certificate that brings another form of its issuer's certificate along."""
+    of = of or server()
+    certificate = of.credential.certificate
+    return ac(of).replace(certificate.public_bytes(Encoding.DER), change(certificate).public_bytes(Encoding.DER))
 
 
 def _set_holder(name: x509.Name, serial: int) -> Callable[[Any], None]:
@@ -340,6 +348,10 @@ def _two_authorities(what: Any) -> None:
 
 
 REFUSED: dict[str, tuple[int, Callable[[], Credential]]] = {
+    "a number in the holder's name": (1, lambda: proxy(
+        ac().replace(b"\x01\x19\x16\x03org", b"\x01\x7f\x09\x03org", 1))),
+    "issuer whose name cannot be read": (1, lambda: proxy(with_issuer(chains.with_unreadable_names))),
+    "issuer whose name OpenSSL cannot read": (1, lambda: proxy(with_issuer(chains.unknown_to_openssl))),
     # 1: not readable
     "garbage": (1, lambda: raw_proxy(b"garbage")),
     "nothing": (1, lambda: raw_proxy(b"")),

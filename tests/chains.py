@@ -72,6 +72,21 @@ def changed(certificate: x509.Certificate, key: PrivateKey, change: Callable[[de
     return x509.load_der_x509_certificate(read.dump(force=True))
 
 
+def unknown_to_openssl(certificate: x509.Certificate) -> x509.Certificate:
+    """The certificate with a string type in its names that cryptography reads and OpenSSL does not."""
+    return _with_other_names(certificate, b"\x04\x03org")
+
+
+def with_unreadable_names(certificate: x509.Certificate) -> x509.Certificate:
+    """The certificate with a bit string in its names: OpenSSL takes that, cryptography raises TypeError."""
+    return _with_other_names(certificate, b"\x03\x03\0rg")
+
+
+def _with_other_names(certificate: x509.Certificate, org: bytes) -> x509.Certificate:
+    octets = certificate.public_bytes(serialization.Encoding.DER)
+    return x509.load_der_x509_certificate(octets.replace(b"\x16\x03org", org))
+
+
 def legacy(issuer: Credential, *, limited: bool = False, **options: Any) -> Credential:
     """A proxy as Globus Toolkit 2 made them."""
     return forge(issuer, "limited proxy" if limited else "proxy", information=None, **options)

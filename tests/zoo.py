@@ -272,6 +272,7 @@ REFUSED: dict[str, Refused] = {
         pki.user(), subject=_name(pki.user(), (NameOID.ORGANIZATIONAL_UNIT_NAME, "proxy")))),
     "NUL in the CN": Refused(13, lambda: _issued(name="Test User\0.evil")),
     "/CN= in the CN": Refused(13, lambda: _issued(name="Test User/CN=Robot")),
+    "escaped octets in the CN": Refused(13, lambda: _issued(name=r"Ren\xC3\xA9 User")),
     "RFC proxy with /CN= in its CN": Refused(13, lambda: forge(pki.user(), "1/CN=2")),
     "RFC proxy with NUL in its CN": Refused(13, lambda: forge(pki.user(), "1\0002")),
     "RFC proxy with the name of a host": Refused(6, lambda: forge(pki.user(), others=((_SAN, False),))),

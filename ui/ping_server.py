@@ -9,7 +9,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from gsi.certificates import extensions, proxy_kind
+from gsi.certificates import extensions, facts, proxy_kind
 from gsi.errors import GsiError
 from gsi.names import slash_dn
 from gsi.peer import ProxyKind
@@ -51,8 +51,12 @@ def _check_name(names: Sequence[str], host: str, step: TellStep) -> None:
 
 
 def _check_chain(chain: Sequence[x509.Certificate], trust: Trust, step: TellStep) -> None:
-    lines = [f"{slash_dn(certificate.subject)}, by {slash_dn(certificate.issuer)}, until "
-             f"{certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC" for certificate in chain]
+    try:
+        lines = [f"{slash_dn(each.subject)}, by {slash_dn(each.issuer)}, until {each.not_after:%Y-%m-%d %H:%M} UTC"
+                 for each in map(facts, chain)]
+    except ValueError as error:
+        step("server chain", FAIL, f"a certificate cannot be read: {error}")
+        raise Failure(f"a certificate that the server shows cannot be read: {error}", _TELL) from None
     try:
         verified = trust.verify(chain).chain
     except GsiError as error:

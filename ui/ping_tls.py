@@ -25,6 +25,7 @@ from gsi.credential import Credential
 #: Largest answer that is read, bytes.
 MAX_ANSWER = 1024 * 1024
 _PIECE = 16 * 1024
+_TOO_LATE = "no answer in time"
 _LOST = (-1, errno.EPIPE, errno.ECONNRESET)
 
 T = TypeVar("T")
@@ -142,20 +143,21 @@ class Probe:
 
     def _complete(self, step: Callable[[], T]) -> T:
         """Do a step of TLS, waiting for the network as long as it takes. Raises TimeoutError."""
-        while True:
+        while time.monotonic() < self._end:  # a server that never pauses is not waited for either
             try:
                 return step()
             except SSL.WantReadError:
                 self._wait(read=True)
             except SSL.WantWriteError:
                 self._wait(read=False)
+        raise TimeoutError(errno.ETIMEDOUT, _TOO_LATE)
 
     def _wait(self, *, read: bool) -> None:
         left = self._end - time.monotonic()
         waiting = select.poll()
         waiting.register(self._socket, select.POLLIN if read else select.POLLOUT)
         if left <= 0 or not waiting.poll(left * 1000):
-            raise TimeoutError(errno.ETIMEDOUT, "no answer in time")
+            raise TimeoutError(errno.ETIMEDOUT, _TOO_LATE)
 
 
 def _context(credential: Credential | None, newest: int) -> SSL.Context:

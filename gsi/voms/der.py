@@ -11,6 +11,8 @@ from typing import NamedTuple
 from asn1crypto import core, parser, x509
 from cryptography import x509 as certificates
 
+from gsi.certificates import facts
+
 BOOLEAN, INTEGER, BIT_STRING, OCTET_STRING, NULL, OID, GENERALIZED_TIME = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x18
 SEQUENCE, SET = 0x30, 0x31
 _CONSTRUCTED, _CONTEXT = 0x20, 0x80
@@ -110,9 +112,19 @@ def dotted(content: bytes) -> str:
 
 
 @lru_cache(_KNOWN)
-def name(of: certificates.Name) -> bytes:
-    """A name in DER."""
-    return of.public_bytes()
+def subject(of: certificates.Certificate) -> bytes:
+    """The subject in DER. Raises ValueError.
+
+    Remembered by certificate: names are equal that were written in other types, and one that somebody made up would
+    be taken for all of them.
+    """
+    return facts(of).subject.public_bytes()
+
+
+@lru_cache(_KNOWN)
+def issuer(of: certificates.Certificate) -> bytes:
+    """The name of the issuer in DER. Raises ValueError."""
+    return facts(of).issuer.public_bytes()
 
 
 def same_name(a: bytes, b: bytes) -> bool:
@@ -128,5 +140,5 @@ def _parts(octets: bytes) -> tuple[frozenset[tuple[str, str]], ...]:
     try:
         rdns = x509.Name.load(octets, strict=True).chosen
         return tuple(frozenset((part["type"].dotted, str(part["value"].native)) for part in rdn) for rdn in rdns)
-    except (TypeError, KeyError) as error:  # asn1crypto's words for some malformed values
+    except (TypeError, KeyError, AttributeError) as error:  # asn1crypto's words for some malformed values
         raise ValueError(f"not a name: {error}") from error

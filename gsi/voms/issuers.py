@@ -54,7 +54,7 @@ class Issuers:
     def _named_in_lsc(self, ac: AttributeCertificate, chains: Sequence[Chain]) -> Peer | None:
         """The issuer's certificate that came along, if its chain is one of these."""
         for certificate in ac.certificates:
-            if der.same_name(der.name(certificate.subject), ac.issuer):
+            if der.same_name(der.subject(certificate), ac.issuer):
                 server = self._verified(certificate, ac.certificates)
                 return server if any(matches(chain, server.chain) for chain in chains) else None
         return None
@@ -62,7 +62,7 @@ class Issuers:
     def _kept_by_site(self, ac: AttributeCertificate) -> Peer | None:
         """The issuer's certificate that lies in the vomsdir."""
         for certificate in self._vomsdir.certificates(ac.vo):
-            if der.same_name(der.name(certificate.subject), ac.issuer) and is_named(ac, certificate):
+            if der.same_name(der.subject(certificate), ac.issuer) and is_named(ac, certificate):
                 return self._verified(certificate, ac.certificates)
         return None
 

@@ -190,9 +190,9 @@ def _check_holder(ac: AttributeCertificate, holder: x509.Certificate) -> None:
     given = ac.holder
     if given.name is None and given.entity is None:
         raise AttributeCertificateError(3, "it names no holder")
-    own_name = der.name(holder.subject)
+    own_name = der.subject(holder)
     if given.name is not None and (given.serial != holder.serial_number or not (
-            der.same_name(given.name, own_name) or der.same_name(given.name, der.name(holder.issuer)))):
+            der.same_name(given.name, own_name) or der.same_name(given.name, der.issuer(holder)))):
         raise AttributeCertificateError(3, "it was given to the holder of another certificate")
     if given.entity is not None and not der.same_name(given.entity, own_name):
         raise AttributeCertificateError(3, "it was given to somebody else")

@@ -10,8 +10,10 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+import chains
 import pki
-from gsi.cadirectory import CaDirectory, old_subject_hash
+from gsi import cadirectory
+from gsi.cadirectory import CaDirectory, old_subject_hash, subject_hash
 from gsi.context import ServerContexts
 from gsi.credential import pem
 from gsi.errors import CredentialError, VerificationError
@@ -94,6 +96,33 @@ def test_a_user_is_revoked_while_the_service_runs(folder: Path, authority: Autho
         trust.verify([proxy.certificate, *proxy.chain])
 
 
+def test_a_revocation_list_counts_under_any_name(folder: Path, authority: Authority) -> None:
+    """In a handshake OpenSSL uses it as well."""
+    user = ca.issue_user(authority, pki.USER_DN, key=ca.ec_key())
+    base(folder, authority).with_suffix(".r0").unlink()
+    (folder / "ExampleCA.r0").write_bytes(ca.revocation_list(authority, [user.certificate]))
+    with pytest.raises(VerificationError, match="revoked"):
+        Trust(folder, Rules()).verify([user.certificate])
+
+
+def test_the_namespaces_of_a_ca_are_not_those_of_another_with_its_hash(
+    folder: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who may name a CA below his own finds a name with the hash of a neighbour: 2^32 tries."""
+    neighbour = ca.new_authority("/DC=org/DC=example/CN=Neighbour", key=ca.ec_key())
+    ca.write_ca_directory(folder, [neighbour])
+    base(folder, neighbour).with_suffix(".namespaces").write_text('TO Issuer SELF PERMIT Subject "/DC=org/.*"')
+    below = ca.new_authority("/DC=org/DC=example/CN=Below", parent=authority, key=ca.ec_key())
+    posing = ca.issue_user(below, pki.USER_DN, key=ca.ec_key())
+    number = subject_hash(neighbour.certificate)
+    monkeypatch.setattr(cadirectory, "subject_hash", lambda certificate: number if certificate == below.certificate
+                        else subject_hash(certificate))
+    trust = Trust(folder, Rules())
+    assert trust.verify([ca.issue_user(neighbour, pki.USER_DN, key=ca.ec_key()).certificate])
+    with pytest.raises(VerificationError, match="no signing policy"):
+        trust.verify([posing.certificate, *posing.chain])
+
+
 def test_a_policy_is_narrowed_while_the_service_runs(folder: Path, authority: Authority) -> None:
     trust = Trust(folder, Rules())
     assert verdict(trust, authority)
@@ -118,6 +147,27 @@ def test_what_cannot_be_read_takes_nothing_along(
                  "66666666.0"):
         assert name in caplog.text
     assert "44444444" not in caplog.text
+
+
+def test_what_openssl_cannot_read_takes_nothing_along(
+    folder: Path, authority: Authority, caplog: pytest.LogCaptureFixture,
+) -> None:
+    crl = x509.load_pem_x509_crl(ca.revocation_list(authority)).public_bytes(Encoding.DER)
+    (folder / "77777777.0").write_bytes(pem(chains.unknown_to_openssl(authority.certificate)))
+    (folder / "77777777.r0").write_bytes(crl.replace(b"\x16\x03org", b"\x04\x03org"))
+    (folder / "88888888.r0").write_bytes(crl.replace(b"\x16\x03org", b"\x03\x03\0rg"))
+    trust = Trust(folder, Rules())
+    assert verdict(trust, authority).dn == pki.USER_DN
+    assert all(name in caplog.text for name in ("77777777.0", "77777777.r0", "88888888.r0"))
+    assert ServerContexts(pki.host(), trust).current()
+
+
+def test_a_chain_with_what_openssl_cannot_read_is_refused(folder: Path, authority: Authority) -> None:
+    user = ca.issue_user(authority, pki.USER_DN, key=ca.ec_key())
+    for chain in ([user.certificate, chains.unknown_to_openssl(authority.certificate)],
+                  [chains.unknown_to_openssl(user.certificate)]):
+        with pytest.raises(VerificationError, match="cannot be read"):
+            Trust(folder, Rules()).verify(chain)
 
 
 def _version_2(authority: Authority) -> bytes:

@@ -151,3 +151,18 @@ def test_the_lock_makes_the_directory_private(tmp_path: Path) -> None:
         pass
     for path in (tmp_path / "root", tmp_path / "root" / "a", tmp_path / "root" / "a" / "b"):
         assert stat.S_IMODE(os.stat(path).st_mode) == 0o700
+
+
+def test_a_directory_that_its_holder_removes_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever destroys a delegation holds its lock, but those who are about to lock it have none yet."""
+    make, holders = private._make, [tmp_path / "root" / "a" / "b"]
+
+    def make_in_vain(part: str, parent: int) -> None:
+        make(part, parent)
+        if part == "b" and holders:
+            holders.pop().rmdir()
+
+    monkeypatch.setattr(private, "_make", make_in_vain)
+    with private.locked(tmp_path / "root", ("a", "b"), create=True) as home:
+        private.write(home, "c", b"d")
+    assert (tmp_path / "root" / "a" / "b" / "c").read_bytes() == b"d"

@@ -98,6 +98,14 @@ def test_an_endless_certificate_is_not_waited_for() -> None:
         gsiflag.take_delegation(lambda _: None, lambda: b"\x30\x84\x7f\xff\xff\xff" + os.urandom(16384))
 
 
+def test_a_certificate_without_a_length_is_not_waited_for() -> None:
+    """Looking for its end with each record would cost the worker minutes."""
+    left = iter([b"\x30", b"\x80", b"\5", b"\0"])
+    with pytest.raises(ConnectionError, match="no certificate"):
+        gsiflag.take_delegation(lambda _: None, lambda: next(left))
+    assert next(left) == b"\5"
+
+
 def test_servers_send_no_session_tickets(server: Running) -> None:
     """CGSI would take one for the end of the answer, and nobody may resume a session."""
     context = client_ssl_context(pki.proxy(), pki.ca_dir())

@@ -3,16 +3,20 @@
 import json
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
+import chains
 import pki
 import zoo
 from gsi.credential import Credential
@@ -110,7 +114,7 @@ EXPLAINED = [
     (r"legacy proxy (with (another|two|a multi)|whose)|made-up victim", r"CA", r"signed by somebody who is no CA"),
     (r"another user's name|issuer's subject|two CNs|multi-valued|is no CN", r"subject of a proxy", r"one CN more"),
     (r"proxy with (/CN=|NUL)", r"two ways", r"make a new proxy"),
-    (r"/CN= in|NUL in", r"two ways", r"plain name"),
+    (r"/CN= in|NUL in|escaped octets in", r"two ways", r"plain name"),
     (r"name of a host", r"alternative name", r"name of a host"),
     (r"posing as a CA|in the middle|without keyCertSign", r"CA|not allowed", r"somebody who is no CA"),
     (r"signed by a CA|that is a CA", r"issued by a CA|is a CA", r"a CA has no part in a proxy"),
@@ -189,12 +193,18 @@ def serving_as(credential: Credential, root: Path) -> Iterator[Running]:
         yield process
 
 
+def _above(change: Callable[[x509.Certificate], x509.Certificate]) -> Credential:
+    """A host's credential with another form of its CA's certificate."""
+    return replace(pki.host(), chain=(change(pki.authority().certificate),))
+
+
 @pytest.mark.parametrize(("make", "failed", "words"), [
     (lambda: ca.issue_host(pki.authority(), "other.example.org"), "server name", "is not for localhost"),
     (lambda: ca.issue_user(pki.authority(), "/DC=org/DC=example/CN=localhost"), "server name", "no alternative name"),
     (lambda: ca.issue_host(pki.stranger(), "localhost"), "server chain", "not to be trusted"),
     (lambda: create_proxy(pki.host()), "server name", "no alternative name"),
-], ids=["another host", "name in the subject only", "unknown CA", "proxy of a host"])
+    (lambda: _above(chains.with_unreadable_names), "server chain", "cannot be read"),
+], ids=["another host", "name in the subject only", "unknown CA", "proxy of a host", "name that cannot be read"])
 def test_a_server_that_is_not_the_right_one(tmp_path: Path, make: Any, failed: str, words: str) -> None:
     with serving_as(make(), tmp_path / "x") as process:
         result = ping(process.url(), pki.proxy(), pki.ca_dir())
@@ -256,6 +266,24 @@ def test_a_port_that_never_answers() -> None:
         caller = Caller(pki.proxy, zoo.ca_dir())
         result = trace(f"https://127.0.0.1:{listener.getsockname()[1]}", caller, 0.2, lambda step: None)
     assert states(result)["TCP"] == "ok" and states(result)["TLS"] == "FAIL"
+    assert result.reason == "no answer in time"
+
+
+def test_a_server_that_never_pauses_is_not_waited_for(tmp_path: Path) -> None:
+    """It says again and again that it will answer, faster than that can be read."""
+    pki.host().save(tmp_path / "host.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "host.pem")
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def talk() -> None:
+        with suppress(OSError), listener, context.wrap_socket(listener.accept()[0], server_side=True) as connection:
+            while True:
+                connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 500)
+
+    threading.Thread(target=talk, daemon=True).start()
+    result = trace(f"https://localhost:{listener.getsockname()[1]}", Caller(pki.proxy, pki.ca_dir()), 1.0,
+                   lambda step: None)
     assert result.reason == "no answer in time"
 
 

@@ -142,8 +142,9 @@ def test_pkcs12(home: Path, name: str) -> None:
     done = program("-pwstdin", "-verify", "-certdir", known, stdin=SECRET + b"\n")
     assert done.returncode == 0, done.stderr
     assert made(home / "x509up").chain == (user.certificate, below.certificate)
-    done = program("-pwstdin", stdin=b"wrong\n")
-    assert done.returncode == 1 and b"wrong pass phrase, or no PKCS#12 file" in done.stderr
+    for wrong in (b"wrong", b"gr\xfcn", b"a\0b"):
+        done = program("-pwstdin", stdin=wrong + b"\n")
+        assert done.returncode == 1 and b"wrong pass phrase, or no PKCS#12 file" in done.stderr
 
 
 def test_the_pass_phrase_is_asked_for_on_the_terminal_and_not_echoed(home: Path) -> None:

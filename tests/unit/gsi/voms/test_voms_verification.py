@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import acs
+import chains
 import pki
 from gsi.credential import Credential
 from gsi.peer import Peer, VoAttributes
@@ -19,7 +20,7 @@ from gsi.trust import Trust
 from gsi.voms import Finding, Verifier, claims, verification
 from gsi.voms.certificate import ACS, extension_value
 from testbed import ca
-from testbed.voms import write_vomsdir
+from testbed.voms import VomsServer, write_vomsdir
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,16 @@ def test_refused(trust: Trust, name: str) -> None:
     assert finding.error is not None and finding.verified is None
     assert finding.error.step == step
     assert f"(check {step})" in str(finding.error)
+
+
+def test_a_bad_issuer_spoils_nothing_for_others(tmp_path: Path) -> None:
+    """What comes first bears the name of the server in a form that cannot be read."""
+    host = "fresh.example.org"
+    server = VomsServer(acs.VO, ca.issue_host(pki.authority(), host, key=ca.ec_key()), host)
+    trust = Trust(pki.ca_dir(), Rules(), write_vomsdir(tmp_path, [server]))
+    bad = acs.with_issuer(chains.unknown_to_openssl, server)
+    assert trust.verify(chain(acs.proxy(bad))).fqans == ()
+    assert trust.verify(chain(acs.proxy(acs.ac(server)))).fqans == ("/testvo",)
 
 
 def test_what_is_known_of_the_attributes(trust: Trust) -> None:
