@@ -75,9 +75,10 @@ class WmProxyPolicy(ServicePolicy):
         try:
             directory = JobDirectory(self._root, str(JobId.parse(str(jobid))))
             there = directory.exists
-            owner = Gacl.parse(directory.gacl.read_bytes()).owner
         except (JobIdError, ValueError):
             return True
+        try:
+            owner = Gacl.parse(directory.gacl.read_bytes()).owner
         except FileNotFoundError:
             return not there
         except GaclError:
