@@ -95,8 +95,10 @@ class JobState(Frozen, JobDraft):
             stored = json.loads(text)
             if stored["v"] != VERSION:
                 raise StateVersionError(f"stored state is not of version {VERSION}")
-            attributes = {_BOOK[name]: _book(name, value) for name, value in stored["b"].items()}
-            attributes["status"] = Status.made_of({_NAMES[n]: _shared(n, value) for n, value in stored["s"].items()})
+            values = {_NAMES[name]: _status_value(name, value) for name, value in stored["s"].items()}
+            known = {values.get(name): values.get(name) for name in _BRANCH_COLUMNS}
+            attributes = {_BOOK[name]: _book_value(name, value, known) for name, value in stored["b"].items()}
+            attributes["status"] = Status.made_of(values)
         except StateVersionError:
             raise
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
@@ -113,13 +115,21 @@ class JobState(Frozen, JobDraft):
 
 _BOOK: Final = {name: name for name in JobDraft.__annotations__ if name not in ("status", "outcome")}
 _NAMES: Final = {name: name for name in NAMES}
+_BRANCH_COLUMNS: Final = ("destination", "ce_node", "matched_jdl")
+"""Attributes of the status that a branch remembers, in the order of ``Branches``."""
 _MAPPINGS: Final = frozenset({"branches", "tag_codes"})
 _LISTS: Final = frozenset(
     attribute.name for attribute in ATTRIBUTES
     if attribute.kind in (Kind.TIME, Kind.TEXTS, Kind.TAGS, Kind.COUNTS, Kind.STATUSES)
 )
 _COUNTS: Final = frozenset(attribute.name for attribute in ATTRIBUTES if attribute.kind is Kind.COUNTS)
-_COMMON: Final = frozenset({"state", "jobtype", "owner", "destination", "network_server", "ui_host", "jw_status"})
+_PLACES: Final = frozenset({"possible_destinations", "possible_ce_nodes"})
+_COMMON: Final = frozenset(
+    {
+        "state", "jobtype", "owner", "parent_job", "destination", "network_server", "ui_host", "reason", "location",
+        "ce_node", "done_code", "sandbox_retrieved", "jw_status",
+    }
+)
 """Attributes whose texts many jobs have in common: one text for all of them saves memory."""
 
 
@@ -130,7 +140,7 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"a stored state cannot hold {type(value).__name__}")
 
 
-def _shared(name: str, value: Any) -> Any:
+def _status_value(name: str, value: Any) -> Any:
     """A stored value of the status as a status keeps it."""
     if name in _COMMON:
         return intern(value)
@@ -138,10 +148,15 @@ def _shared(name: str, value: Any) -> Any:
         return value
     if name in _COUNTS:
         return ZEROS if not any(value) else tuple(value)
+    if name in _PLACES:
+        return tuple(map(intern, value))
     return settled(name, value)
 
 
-def _book(name: str, value: Any) -> Any:
+def _book_value(name: str, value: Any, known: Mapping[Any, Any]) -> Any:
+    """A stored value of the bookkeeping; what became of a branch often stands in the status too: one text for both."""
     if name == "branches":
-        return MappingProxyType({int(key): tuple(row) for key, row in value.items()})
-    return MappingProxyType(dict(value)) if name in _MAPPINGS else value
+        return MappingProxyType(
+            {int(key): tuple([known.get(text, text) for text in row]) for key, row in value.items()}
+        )
+    return MappingProxyType(dict(value)) if name in _MAPPINGS else known.get(value, value)
