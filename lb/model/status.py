@@ -309,14 +309,11 @@ class Status(Frozen, StatusDraft):
     """
 
     def __init__(self, **values: Any) -> None:
-        for name in values:
-            if name not in DEFAULTS:
-                raise TypeError(f"a status has no attribute {name}")
-        self.__dict__.update({name: settled(name, value) for name, value in values.items()})
+        self.__dict__.update(_checked(values))
 
     def replace(self, **changes: Any) -> "Status":
         """The same status with some attributes changed."""
-        return Status(**{**self.__dict__, **changes})
+        return Status.made_of(self.__dict__ | _checked(changes))
 
     def draft(self) -> StatusDraft:
         """A draft that begins with this status."""
@@ -357,3 +354,10 @@ def settled(name: str, value: Any) -> Any:
     if name in _TAG_LISTS:
         return value if value is None or type(value) is MappingProxyType else MappingProxyType(dict(value))
     return value
+
+
+def _checked(values: dict[str, Any]) -> dict[str, Any]:
+    for name in values:
+        if name not in DEFAULTS:
+            raise TypeError(f"a status has no attribute {name}")
+    return {name: settled(name, value) for name, value in values.items()}
