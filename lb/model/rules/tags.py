@@ -2,11 +2,12 @@
 
 from lb.model.events import Event
 from lb.model.jobstate import JobState
+from lb.model.rules.order import Verdict
 from lb.model.seqcode import compare
 
 
-def user_tag(job: JobState, event: Event) -> None:
-    """UserTag: names in lower case; of two values the one with the newer code stays."""
+def user_tag(job: JobState, event: Event, verdict: Verdict) -> None:
+    """the tag, its name in lower case; of two values the one with the newer code stays"""
     name, code = event.fields["name"].lower(), event.seqcode
     before = job.tag_codes.get(name)
     if before is None or compare(code, before) > 0:
