@@ -17,7 +17,7 @@ Beside our state stands Condor's own word (``condor_status``).
 from typing import Final
 
 from lb.model.events import Event
-from lb.model.jobstate import JobState as JobDraft
+from lb.model.jobstate import JobDraft
 from lb.model.rules.order import Branch, Verdict
 from lb.model.rules.rows import ANY, Change, Key, Row, Rules, follow, rows, to
 from lb.model.rules.tags import user_tag

@@ -17,7 +17,7 @@ of that job. A purge of CREAM's memory ends a job that lives there only; to othe
 from typing import Final
 
 from lb.model.events import Event
-from lb.model.jobstate import JobState as JobDraft
+from lb.model.jobstate import JobDraft
 from lb.model.rules.order import Verdict
 from lb.model.rules.rows import ANY, LRMS, Change, Key, Read, Row, Rules, follow, rows, to
 from lb.model.rules.tags import user_tag

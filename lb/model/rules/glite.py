@@ -7,7 +7,7 @@ late, leaves its data (``leftovers``).
 from typing import Final
 
 from lb.model.events import Event
-from lb.model.jobstate import JobState
+from lb.model.jobstate import JobDraft
 from lb.model.rules import cream
 from lb.model.rules.branches import reset_branches
 from lb.model.rules.glite_rows import FREE, OUTCOME, ROWS
@@ -19,7 +19,7 @@ from lb.model.seqcode import compare
 CREAM_SOURCES: Final = frozenset({"CREAMInterface", "CREAMExecutor"})
 
 
-def process(job: JobState, event: Event, verdict: Verdict) -> None:
+def process(job: JobDraft, event: Event, verdict: Verdict) -> None:
     """Apply one event that was classified. Afterwards ``verdict`` tells whether times and codes are to be updated."""
     if event.source in CREAM_SOURCES:
         cream.data(job, event, verdict)
@@ -37,7 +37,7 @@ _ON_THE_WAY: Final = frozenset({"Waiting", "Ready", "Scheduled"})
 """Entering one of these, the wrapper of an earlier try is forgotten."""
 
 
-def settle(job: JobState, event: Event, verdict: Verdict, entered: bool) -> None:
+def settle(job: JobDraft, event: Event, verdict: Verdict, entered: bool) -> None:
     """After a usable event: remember its code. ``entered``: the state has changed."""
     status, name = job.status, event.type.name
     if entered and status.state in _ON_THE_WAY:
@@ -53,7 +53,7 @@ def settle(job: JobState, event: Event, verdict: Verdict, entered: bool) -> None
         job.last_branch_seqcode = event.seqcode
 
 
-def _cancel_order(job: JobState, event: Event, verdict: Verdict) -> None:
+def _cancel_order(job: JobDraft, event: Event, verdict: Verdict) -> None:
     last = job.last_cancel_seqcode
     if verdict.branch is Branch.BAD or (last is not None and compare(last, event.seqcode) > 0):
         verdict.usable = False
@@ -62,7 +62,7 @@ def _cancel_order(job: JobState, event: Event, verdict: Verdict) -> None:
 # ---- what usable events do beyond their row -------------------------------------------------------------------------
 
 
-def _done(job: JobState, event: Event, verdict: Verdict) -> None:
+def _done(job: JobDraft, event: Event, verdict: Verdict) -> None:
     if event.source == LRMS:
         return
     status = job.status
@@ -73,16 +73,16 @@ def _done(job: JobState, event: Event, verdict: Verdict) -> None:
         glue_failure(job, event, "(null)" if where is None else where)
 
 
-def _cancel(job: JobState, event: Event, verdict: Verdict) -> None:
+def _cancel(job: JobDraft, event: Event, verdict: Verdict) -> None:
     if event.fields["status_code"] == "DONE":
         job.last_seqcode = event.seqcode
 
 
-def _abort(job: JobState, event: Event, verdict: Verdict) -> None:
+def _abort(job: JobDraft, event: Event, verdict: Verdict) -> None:
     reset_branches(job, event)
 
 
-def _collection_state(job: JobState, event: Event, verdict: Verdict) -> None:
+def _collection_state(job: JobDraft, event: Event, verdict: Verdict) -> None:
     if job.status.state == "Done":
         job.status.done_code = _done_code(event.fields.get("done_code"))
 

@@ -13,10 +13,11 @@ Beside our state stands the letter of PBS's own (``pbs_state``), which PBSIntern
 nothing about ours; only an error sets both.
 """
 
+from types import MappingProxyType
 from typing import Final
 
 from lb.model.events import Event
-from lb.model.jobstate import JobState as JobDraft
+from lb.model.jobstate import JobDraft
 from lb.model.rules.order import Verdict
 from lb.model.rules.places import instance
 from lb.model.rules.rows import ANY, COUNTS, Change, Key, Row, Rules, follow, rows, to
@@ -120,7 +121,7 @@ def _done(job: JobDraft, event: Event, verdict: Verdict) -> None:
 
 def _usage(job: JobDraft, event: Event, verdict: Verdict) -> None:
     """resources asked for, or used"""
-    tags = dict(event.fields["resources"])
+    tags = MappingProxyType(dict(event.fields["resources"]))
     if event.fields["usage"] == "REQUESTED":
         job.status.pbs_resource_requested = tags
     else:

@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lb.model.events import Event
-from lb.model.jobstate import JobState as JobDraft
+from lb.model.jobstate import JobDraft
 from lb.model.rules.order import Verdict
-from lb.model.status import STATE_CODES
-from lb.model.status import Status as StatusDraft
+from lb.model.status import STATE_CODES, StatusDraft, with_slot
 
 UI, NS, WMS, JC, LM = "UserInterface", "NetworkServer", "WorkloadManager", "JobController", "LogMonitor"
 LRMS = "LRMS"
@@ -166,7 +165,7 @@ def _scheduled_at(status: StatusDraft, seconds: int) -> None:
     """When the job was scheduled is worth knowing even late."""
     times = status.stateEnterTimes
     if times is not None:
-        status.stateEnterTimes = [*times[:_SCHEDULED_SLOT], seconds, *times[_SCHEDULED_SLOT + 1 :]]
+        status.stateEnterTimes = with_slot(times, _SCHEDULED_SLOT, seconds)
 
 
 def _use(row: Row, status: StatusDraft, event: Event) -> None:

@@ -14,12 +14,13 @@ another transfer.
 from typing import Final
 
 from lb.model.events import Event
-from lb.model.jobstate import JobState as JobDraft
+from lb.model.jobstate import JobDraft
 from lb.model.rules import glite, leftovers
 from lb.model.rules.glite_rows import ROWS as GLITE_ROWS
 from lb.model.rules.order import Verdict
 from lb.model.rules.places import nowhere
 from lb.model.rules.rows import ANY, REASON, Change, Key, Row, Rules, field, follow, rows, to
+from lb.model.status import with_slot
 
 LOCATION: Final = "this is FILE TRANSFER"
 
@@ -58,10 +59,8 @@ def _register_collection(job: JobDraft, event: Event, verdict: Verdict) -> None:
     _register(job, event, verdict)
     status = job.status
     status.children_num = event.fields.get("nsubjobs", 0)
-    counts = status.children_hist
-    if counts is not None:
-        slot = leftovers.UNKNOWN_SLOT
-        status.children_hist = [*counts[:slot], status.children_num, *counts[slot + 1 :]]
+    if status.children_hist is not None:
+        status.children_hist = with_slot(status.children_hist, leftovers.UNKNOWN_SLOT, status.children_num)
 
 
 def _addresses(job: JobDraft, event: Event, verdict: Verdict) -> None:

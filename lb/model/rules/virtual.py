@@ -16,7 +16,7 @@ is never seen set; so it is here.
 from typing import Final
 
 from lb.model.events import Event
-from lb.model.jobstate import JobState as JobDraft
+from lb.model.jobstate import JobDraft
 from lb.model.rules.order import Verdict
 from lb.model.rules.rows import ANY, Change, Key, Row, Rules, field, follow, rows, to
 from lb.model.status import ATTRIBUTE
