@@ -8,7 +8,7 @@ user then fetches the output (Cleared). The middleware may give the job up (Abor
 Each hand-over is told by both sides, and each side knows the job to be in its own hands: a Transfer that failed leaves
 it with the sender. So many events lead to the same state, and one state may be entered again and again.
 
-Rows marked ``late`` are news of the way to the worker node. The log monitor reads them from a log file and may be slow;
+Rows worth ``LATE`` are news of the way to the worker node. The log monitor reads them from a log file and may be slow;
 the worker node itself is heard first, and then they say nothing new. Two rows of the log monitor hide their counter
 (``hide_lm``), so that what the batch system says next, which does not know that counter, still counts.
 
@@ -22,10 +22,10 @@ from typing import Final
 from lb.model.events import Event
 from lb.model.rules import cream
 from lb.model.rules.places import destination, helper, manager, node, nowhere, own, queue, sender
-from lb.model.rules.rows import ANY, COUNTS, JC, LM, LRMS, NS, REASON, UI, WMS, Key, Read, Row, field, rows, to
+from lb.model.rules.rows import ANY, COUNTS, JC, LM, LRMS, NS, REASON, UI, WMS, Key, Read, Row, Worth, field, rows, to
 from lb.model.status import STATES, find_state
 
-_IGNORED: Final = Row(ignored=True)
+_IGNORED: Final = Row(worth=Worth.IGNORED)
 _RUNNING: Final = frozenset({"Running"})
 _WRAPPER_DONE: Final = Row(sets=to(jw_status="DONE", payload_running=False))
 _DONE: Final = to(jw_status="DONE")
@@ -49,14 +49,14 @@ ROWS: Final[dict[Key, Row]] = dict(
             "OK",
             (UI, Row("Waiting", destination, REASON)),
             (JC, Row("Ready", destination, REASON)),
-            (LM, Row("Scheduled", destination, REASON, late=True, hide_lm=True)),
+            (LM, Row("Scheduled", destination, REASON, worth=Worth.LATE, hide_lm=True)),
         ),
         *rows(
             "Transfer",
             "FAIL",
             (UI, Row("Submitted", own, REASON)),
             (JC, Row("Ready", own, REASON)),
-            (LM, Row("Ready", own, REASON, late=True)),
+            (LM, Row("Ready", own, REASON, worth=Worth.LATE)),
         ),
         *rows("Transfer", "START", (UI, _IGNORED), (JC, _IGNORED), (LM, _IGNORED)),
         *rows("Transfer", "REFUSED", (UI, _IGNORED), (JC, _IGNORED), (LM, _IGNORED)),
@@ -64,7 +64,7 @@ ROWS: Final[dict[Key, Row]] = dict(
             "Accepted",
             None,
             (NS, Row("Waiting", own)),
-            (LM, Row("Ready", own, late=True, hide_lm=True)),
+            (LM, Row("Ready", own, worth=Worth.LATE, hide_lm=True)),
             (LRMS, Row("Scheduled", own)),
         ),
         *rows(
@@ -78,7 +78,7 @@ ROWS: Final[dict[Key, Row]] = dict(
             "EnQueued",
             "OK",
             (NS, Row("Waiting", queue, REASON)),
-            (WMS, Row("Ready", queue, REASON, late=True)),
+            (WMS, Row("Ready", queue, REASON, worth=Worth.LATE)),
             (LM, Row("Waiting", queue, REASON, sets=to(resubmitted=True))),
         ),
         *rows(
@@ -90,7 +90,7 @@ ROWS: Final[dict[Key, Row]] = dict(
         ),
         *rows("EnQueued", "START", (NS, _IGNORED), (WMS, _IGNORED), (LM, _IGNORED)),
         *rows("EnQueued", "REFUSED", (NS, _IGNORED), (WMS, _IGNORED), (LM, _IGNORED)),
-        *rows("DeQueued", None, (WMS, Row("Waiting", own)), (JC, Row("Ready", own, late=True))),
+        *rows("DeQueued", None, (WMS, Row("Waiting", own)), (JC, Row("Ready", own, worth=Worth.LATE))),
         *rows("HelperCall", None, (ANY, Row("Waiting", helper))),
         *rows("HelperReturn", None, (ANY, Row("Waiting", manager))),
         *rows("Match", None, (ANY, Row("Waiting", manager))),
@@ -103,7 +103,7 @@ ROWS: Final[dict[Key, Row]] = dict(
         *rows("Done", "OK", (ANY, Row("Done", nowhere, REASON, sets=_DONE)), (LRMS, _WRAPPER_DONE)),
         *rows("Done", "FAILED", (ANY, Row("Done", own, REASON, sets=_DONE)), (LRMS, _WRAPPER_DONE)),
         *rows("Done", "CANCELLED", (ANY, Row("Cancelled", nowhere, REASON, sets=_DONE)), (LRMS, _WRAPPER_DONE)),
-        *rows("Done", "KILLED", (ANY, Row("Done", own, sets=_DONE, bad=True)), (LRMS, _WRAPPER_DONE)),
+        *rows("Done", "KILLED", (ANY, Row("Done", own, sets=_DONE, worth=Worth.BAD)), (LRMS, _WRAPPER_DONE)),
         *rows("Cancel", "REQ", (ANY, Row(sets=to(cancelling=True)))),
         *rows("Cancel", "REFUSE", (ANY, COUNTS)),
         *rows("Cancel", "ABORT", (ANY, Row(sets=to(cancelling=False)))),
@@ -116,13 +116,13 @@ ROWS: Final[dict[Key, Row]] = dict(
             "Abort",
             None,
             (ANY, Row("Aborted", nowhere, REASON, sets=_ABORTED)),
-            (WMS, Row("Aborted", nowhere, REASON, sets=_ABORTED, always=True)),
+            (WMS, Row("Aborted", nowhere, REASON, sets=_ABORTED, worth=Worth.ALWAYS)),
         ),
         *rows("Clear", "USER", (ANY, _cleared("user retrieved output sandbox"))),
         *rows("Clear", "TIMEOUT", (ANY, _cleared("timed out, resource purge forced"))),
         *rows("Clear", "NOOUTPUT", (ANY, _cleared("no output was generated"))),
         *((("CollectionState", state, ANY), Row(state)) for state in STATES),
-        *rows("CollectionState", None, (ANY, Row(bad=True))),
+        *rows("CollectionState", None, (ANY, Row(worth=Worth.BAD))),
         *((key, row) for key, row in cream.ROWS.items() if key not in cream.ITS_OWN),
     )
 )

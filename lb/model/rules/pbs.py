@@ -20,7 +20,7 @@ from lb.model.events import Event
 from lb.model.jobstate import JobDraft
 from lb.model.rules.order import Verdict
 from lb.model.rules.places import instance
-from lb.model.rules.rows import ANY, COUNTS, Change, Key, Row, Rules, follow, rows, to
+from lb.model.rules.rows import ANY, COUNTS, Change, Key, Row, Rules, Worth, follow, rows, to
 from lb.model.rules.tags import user_tag
 
 LOCATION: Final = "this is PBS"
@@ -28,7 +28,7 @@ SERVER, MOM, SUPERIOR, CLIENT = "PBSServer", "PBSMom", "PBSMomSuperior", "PBSCli
 LETTERS: Final = "TQHWREC"
 """Letter of PBS's own states 0 to 6."""
 
-_STRANGER: Final = Row(bad=True)
+_STRANGER: Final = Row(worth=Worth.BAD)
 
 ROWS: Final[dict[Key, Row]] = dict(
     (

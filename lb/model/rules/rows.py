@@ -3,8 +3,8 @@
 The rules of a kind of job are a table. Its key is what an event is: its type, its outcome (a result, a command with its
 result, the name of a state) and who says so. Its value, a ``Row``, is what such an event does when it is usable. The
 state that the job is in is no part of the key: an event in time tells where the job is, wherever the server believed it
-to be, because the events between may be late or lost. What does depend on the state is written in the row: ``late``,
-``always``, ``only``.
+to be, because the events between may be late or lost. What does depend on the state is written in the row: ``worth``
+and ``only``.
 
 Beside the table a kind of job has functions: ``extra`` for what usable events do that no constant can say, ``data``
 for the facts that every event leaves behind, in time or late.
@@ -14,6 +14,7 @@ An event without a row is a bad event, or one that is free to come and does noth
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Final
 
 from lb.model.events import Event
@@ -34,6 +35,17 @@ Sets = tuple[tuple[str, Any], ...]
 REASON: Final = ("reason",)
 
 
+class Worth(Enum):
+    """What an event is worth that is not judged by its code alone."""
+
+    LATE = "late once the job runs or is done"
+    """News of how the job got where it is; the batch system knows better (lb.md 3.4)."""
+    ALWAYS = "in time whatever its code, even when the job is over"
+    IGNORED = "never in time, only its data are taken"
+    BAD = "a bad event: no times, no codes"
+    """In time only; what the row says is done all the same."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """What a usable event does; a row that says nothing makes the event count, no more.
@@ -45,10 +57,7 @@ class Row:
     * ``sets``: attributes that get a fixed value, made by ``to``;
     * ``only``: (attribute, values): ``reason`` and ``sets`` hold only where the attribute has one of these values;
     * ``may``: a state that ``extra`` or ``data`` enter under conditions told there;
-    * ``late``: news of how the job got where it is: late once it runs or is done;
-    * ``always``: in time whatever its code, even when the job is over;
-    * ``ignored``: never in time, only its data are taken;
-    * ``bad``: what the row says is done, and yet, in time, it is a bad event: no times, no codes;
+    * ``worth``: None: as its code says;
     * ``hide_lm``: its code is remembered with LM set to 0.
     """
 
@@ -59,10 +68,7 @@ class Row:
     sets: Sets = ()
     only: tuple[str, frozenset[Any]] | None = None
     may: str | None = None
-    late: bool = False
-    always: bool = False
-    ignored: bool = False
-    bad: bool = False
+    worth: Worth | None = None
     hide_lm: bool = False
 
 
@@ -93,15 +99,12 @@ def field(name: str) -> Read:
     return read
 
 
-def source(event: Event) -> str:
-    return event.source
-
-
 @dataclass(frozen=True, slots=True)
 class Rules:
     """The rules of one kind of job.
 
-    ``outcome``: how to read the outcome of the event types that have one. ``speaker``: how to read who says so.
+    ``outcome``: how to read the outcome of the event types that have one. ``speaker``: how to read who says so, if
+    it is not the source.
     ``location``: of a job that is nowhere yet, after any event. ``free``: event types that are welcome without a row;
     None: all are.
     """
@@ -112,13 +115,15 @@ class Rules:
     data: Mapping[str, Change]
     location: str | None
     free: frozenset[str] | None = None
-    speaker: Callable[[Event], str] = source
+    speaker: Callable[[Event], str] | None = None
 
     def find(self, event: Event) -> Row | None:
         """The row of an event; None makes it a bad event."""
-        name, read = event.type.name, self.outcome.get(event.type.name)
+        name, find = event.type.name, self.rows.get
+        read = self.outcome.get(name)
         outcome = None if read is None else read(event)
-        row = self.rows.get((name, outcome, self.speaker(event))) or self.rows.get((name, outcome, ANY))
+        source = event.source if self.speaker is None else self.speaker(event)
+        row = find((name, outcome, source)) or find((name, outcome, ANY))
         return COUNTS if row is None and (self.free is None or name in self.free) else row
 
 
@@ -129,7 +134,8 @@ def follow(rules: Rules, job: JobDraft, event: Event, verdict: Verdict) -> None:
     if row is None:
         verdict.bad = True
         return
-    _judge(row, job, event, verdict)
+    if row.worth is not None:
+        _judge(row, job.status, event, verdict)
     if verdict.usable:
         _use(row, job.status, event)
         verdict.hide_lm = row.hide_lm
@@ -144,21 +150,20 @@ def follow(rules: Rules, job: JobDraft, event: Event, verdict: Verdict) -> None:
 
 
 RUNS_OR_DONE: Final = frozenset({"Running", "Done"})
-"""States in which rows with ``late`` are late: the batch system knows better (lb.md 3.4)."""
+"""States in which a row with ``Worth.LATE`` is late (lb.md 3.4)."""
 _SCHEDULED_SLOT = STATE_CODES["Scheduled"]
 
 
-def _judge(row: Row, job: JobDraft, event: Event, verdict: Verdict) -> None:
-    if row.ignored:
-        verdict.usable = False
-    elif row.always:
-        verdict.usable = True
-    elif row.bad:
+def _judge(row: Row, status: StatusDraft, event: Event, verdict: Verdict) -> None:
+    if row.worth is Worth.LATE:
+        if status.state in RUNS_OR_DONE:
+            verdict.usable = False
+            if row.state == "Scheduled":
+                _scheduled_at(status, event.timestamp[0])
+    elif row.worth is Worth.BAD:
         verdict.bad = verdict.usable
-    elif row.late and job.status.state in RUNS_OR_DONE:
-        verdict.usable = False
-        if row.state == "Scheduled":
-            _scheduled_at(job.status, event.timestamp[0])
+    else:
+        verdict.usable = row.worth is Worth.ALWAYS
 
 
 def _scheduled_at(status: StatusDraft, seconds: int) -> None:

@@ -18,7 +18,7 @@ from typing import Final
 from lb.model.events import Event
 from lb.model.jobstate import JobDraft
 from lb.model.rules.order import Verdict
-from lb.model.rules.rows import ANY, Change, Key, Row, Rules, field, follow, rows, to
+from lb.model.rules.rows import ANY, Change, Key, Row, Rules, Worth, field, follow, rows, to
 from lb.model.status import ATTRIBUTE
 
 LOCATION: Final = "this is VIRTUAL MACHINE"
@@ -43,7 +43,7 @@ ROWS: Final[dict[Key, Row]] = dict(
             (CLOUD, _SEEN),
             (MANAGER, _SEEN),
             (SYSTEM, Row("Running", sets=to(vm_state=REALLY))),
-            (ANY, Row(bad=True)),
+            (ANY, Row(worth=Worth.BAD)),
         ),
         *rows(
             "VMShutdown",
