@@ -16,6 +16,8 @@ module         what it knows
 ``jobstate``   status and bookkeeping of a job under computation, and how they are stored
 ``machine``    event + state -> state; its text states the rules
 ``rules``      the rules as tables, one module per kind of job
+``acl``        who may read a job or set its tags: the access list, its changes and its two forms
+``connections``  jobs that are connected to each other, and how both ends follow
 ``view``       what of a status a query shows
 ``native``     the status as native XML and JSON show it
 ``ws``         status and event as records of the web service
@@ -27,8 +29,9 @@ What is computed, and how far it was compared with the original (1,321 sequences
 * SIMPLE, DAG, COLLECTION, CREAM, PBS, FILE_TRANSFER, FILE_TRANSFER_COLLECTION, VIRTUAL_MACHINE: all states and all
   attributes of all recorded sequences, except for the intended differences that the test names. PARTITIONED counts as
   DAG, PARTITIONABLE as SIMPLE.
-* CONDOR: by the rules of the facts; the original's answers are no measure here, so nothing was compared.
+* CONDOR: by the rules of the facts. The original cannot read the codes of Condor; seen with its eyes all states and
+  attributes agree, and what our reading changes is listed (``tests/unit/lb/test_oracle_condor.py``).
 * Parents: histogram of all, state of collections (``rules.parents``). Who feeds them is the server.
-* Not computed: connections between jobs (ConnectJob, DisconnectJob are kept and change nothing), the access list
-  (ChangeACL), and the attributes that the table calls never set.
+* Access lists (``acl``): all lists and refusals. Connections between jobs: all replies, states and times.
+* Not computed: the attributes that the table calls never set.
 """

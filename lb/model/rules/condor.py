@@ -6,12 +6,14 @@ starter (Scheduled), and the starter starts the program (Running). When shadow o
 went, their exit statuses say; there is no done code.
 
 The events of shadow and starter are logged by more than one daemon, each in its own log, and mean different things
-then: who speaks is told by the letter SRC of the code (lb.md 2.3), not by the source of the event.
+then: who speaks is told by the letter SRC of the code (lb.md 2.3), not by the source of the event. Each is believed
+what it knows itself: the startd how the starter ended, the starter how the program did.
 
 The order is that of the codes, by time first. The original reads beyond the end of the code: it takes every event for
-in time and no letter for what it is. We read the code, so these states follow the rules and not the original's answers.
+in time and no letter for what it is. We read the code, so these states follow the rules and not the original's answers;
+seen with its eyes they agree with all of them (``tests/unit/lb/test_oracle_condor.py``).
 
-Beside our state stands Condor's own word (``condor_status``).
+Beside our state stands Condor's own word (``condor_status``). Jobs of Condor have no user tags.
 """
 
 from typing import Final
@@ -20,11 +22,12 @@ from lb.model.events import Event
 from lb.model.jobstate import JobDraft
 from lb.model.rules.order import Branch, Verdict
 from lb.model.rules.rows import ANY, Change, Key, Row, Rules, follow, rows, to
-from lb.model.rules.tags import user_tag
 from lb.model.seqcode import CondorCode, SeqCodeError, compare, is_condor
 
 LOCATION: Final = "this is CONDOR"
 NO_MATCH: Final = "No match found."
+UNKNOWN: Final = -1
+"""An exit status that the event does not tell; 0 would be a success."""
 SCHEDD, SHADOW, STARTER, STARTD = "schedd", "shadow", "starter", "startd"
 DAEMONS: Final = {"C": SCHEDD, "H": SHADOW, "s": STARTER, "S": STARTD}
 """Daemons by their letter in the code, as far as they matter here."""
@@ -83,8 +86,9 @@ def _match(job: JobDraft, event: Event, verdict: Verdict) -> None:
 
 
 def _reject(job: JobDraft, event: Event, verdict: Verdict) -> None:
-    """a fixed reason, `No match found.`"""
-    job.status.condor_reason = NO_MATCH
+    """of NOMATCH: a fixed reason, `No match found.`"""
+    if event.fields["status_code"] == "NOMATCH":
+        job.status.condor_reason = NO_MATCH
 
 
 def _shadow_started(job: JobDraft, event: Event, verdict: Verdict) -> None:
@@ -100,22 +104,23 @@ def _shadow_exited(job: JobDraft, event: Event, verdict: Verdict) -> None:
 
 
 def _starter_started(job: JobDraft, event: Event, verdict: Verdict) -> None:
-    """said by the startd: process identifier of the starter; said by the starter: universe"""
-    status, speaker, get = job.status, daemon(event), event.fields.get
-    if speaker == STARTD:
+    """said by the starter: its process identifier, universe"""
+    status, get = job.status, event.fields.get
+    if daemon(event) == STARTER:
         status.condor_starter_pid = get("starter_pid", 0)
-    elif speaker == STARTER:
         status.condor_universe = get("universe")
 
 
 def _starter_exited(job: JobDraft, event: Event, verdict: Verdict) -> None:
-    """said by the startd: process identifiers and exit statuses of starter and job"""
-    status, get = job.status, event.fields.get
-    if daemon(event) == STARTD:
+    """process identifier of the starter; said by the startd: its exit status; said by the starter: those of the job"""
+    status, speaker, get = job.status, daemon(event), event.fields.get
+    if speaker in (STARTD, STARTER):
         status.condor_starter_pid = get("starter_pid", 0)
-        status.condor_starter_exit_status = get("starter_exit_status", 0)
+    if speaker == STARTD:
+        status.condor_starter_exit_status = get("starter_exit_status", UNKNOWN)
+    elif speaker == STARTER:
         status.condor_job_pid = get("job_pid", 0)
-        status.condor_job_exit_status = get("job_exit_status", 0)
+        status.condor_job_exit_status = get("job_exit_status", UNKNOWN)
 
 
 _DATA: Final[dict[str, Change]] = {
@@ -126,7 +131,6 @@ _DATA: Final[dict[str, Change]] = {
     "CondorShadowExited": _shadow_exited,
     "CondorStarterStarted": _starter_started,
     "CondorStarterExited": _starter_exited,
-    "UserTag": user_tag,
 }
 
 RULES: Final = Rules(rows=ROWS, outcome={}, extra={}, data=_DATA, location=LOCATION, speaker=daemon)
