@@ -87,7 +87,7 @@ class Original(Ledger):
         moved = parents.class_of(machine.apply(job.state, event).status) != parents.class_of(job.state.status)
         return Refusal(EINVAL, "update_parent_status()") if moved else None
 
-    def _feed(self, job: _Job, event: Event) -> None:
+    def _apply(self, job: _Job, event: Event) -> tuple[_Job, Event] | None:
         """After a ChangeACL the next event makes the job be computed anew; nobody tells the parent."""
         stale = job.jobid in self._stale
         self._stale.discard(job.jobid)
@@ -98,8 +98,8 @@ class Original(Ledger):
             job.state = machine.recompute(job.events, job.owner)
             self._link(job)
             self._spelling[job.jobid] = _spelling(job.events)
-            return
-        super()._feed(job, event)
+            return None
+        return super()._apply(job, event)
 
     def seen(self, jobid: JobId, flags: Flag = FLAGS) -> Status | None:
         """The status as the reader of the recordings sees it."""

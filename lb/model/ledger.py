@@ -146,14 +146,14 @@ class Ledger:
     def _find(self, jobid: JobId) -> _Job | None:
         return self._jobs.get(_key(jobid))
 
-    def _shown(self, job: _Job, flags: Flag) -> Status:
+    def _shown(self, job: _Job, flags: Flag, depth: int = 0) -> Status:
         """Without the access list: what a query shows of subjobs with their parent has none (lb-oracle)."""
         status = job.state.status
-        if not status.children_num:
+        if not status.children_num or depth > store.MAX_DEPTH:
             return view(status, flags)
         children = self.children(job.jobid)
         wanted = flags & (Flag.CHILDSTAT | Flag.CHILDHIST_THOROUGH)
-        states = [self._shown(self._jobs[child], flags) for child in children] if wanted else []
+        states = [self._shown(self._jobs[child], flags, depth + 1) for child in children] if wanted else []
         return view(status, flags, [str(child) for child in children], states)
 
     # ---- letting in -------------------------------------------------------------------------------------------------
@@ -189,7 +189,9 @@ class Ledger:
         if sender is not None:
             yield store.check_sender(event, sender)
         if event.type.name == store.REGISTRATION:
-            yield from self._registration_refusals(event, job, sender)
+            yield store.check_family(event)
+            if sender is not None:
+                yield from self._registration_refusals(event, job, sender)
         elif job is None:
             yield store.NOT_REGISTERED
         else:
@@ -197,22 +199,22 @@ class Ledger:
                 may_tag = event.type.name == "UserTag" and job.acl.permits("TAG", person(event.user))
                 yield store.check_author(event, job.owner, trusted=sender.trusted, may_tag=may_tag)
             yield store.check_connection(event, lambda other: self._find(other) is not None)
+        yield from self._parent_refusals(event, job, sender)
 
-    def _registration_refusals(
-        self, event: Event, job: _Job | None, sender: Sender | None
-    ) -> Iterator[Refusal | None]:
-        if sender is not None:
-            if job is None:
-                yield store.check_new(event, direct=same_person(event.user, sender.dn))
-            else:
-                yield store.check_again(event, job.owner)
+    def _registration_refusals(self, event: Event, job: _Job | None, sender: Sender) -> Iterator[Refusal | None]:
+        if job is None:
+            yield store.check_new(event, direct=same_person(event.user, sender.dn))
+        else:
+            yield store.check_again(event, job.owner)
 
+    def _parent_refusals(self, event: Event, job: _Job | None, sender: Sender | None) -> Iterator[Refusal | None]:
         def find(jobid: JobId) -> Relative | None:
             found = self._find(jobid)
             return None if found is None else (event.user if sender is None else found.owner, found.parent)
 
-        yield store.check_parent(event, find)
-        yield store.check_family(event)
+        parent = store.named_parent(event, None if job is None else job.state.status.jobtype)
+        if parent is not None:
+            yield store.check_parent(event, parent, find)
 
     def _add(self, jobid: JobId, owner: str, first: JobState) -> _Job:
         job = self._jobs[_key(jobid)] = _Job(jobid, owner, first)
@@ -222,15 +224,27 @@ class Ledger:
     # ---- what follows -----------------------------------------------------------------------------------------------
 
     def _feed(self, job: _Job, event: Event) -> None:
-        """Keep an event, apply it, and do what follows from it."""
+        """Keep an event and do all that follows from it, up to the highest parent."""
+        told = self._apply(job, event)
+        for _ in range(store.MAX_DEPTH):
+            if told is None:
+                return
+            parent, news = told
+            parent.made.add(len(parent.events))
+            told = self._apply(parent, news)
+
+    def _apply(self, job: _Job, event: Event) -> tuple[_Job, Event] | None:
+        """Keep and apply one event; what it makes the ledger tell the parent."""
         job.events.append(event)
         if event.type.name in machine.NOT_FED:
-            return
+            return None
         before = job.state.status
         job.state = machine.apply(job.state, event)
         self._follow(job, before, event)
+        return self._tell_parent(job, parents.class_of(before), event)
 
     def _follow(self, job: _Job, before: Status, event: Event) -> None:
+        """What an event changes besides the state of its job."""
         status = job.state.status
         if status.state != before.state:
             job.steps.append(Step(status.state, event.timestamp, event))
@@ -246,7 +260,6 @@ class Ledger:
             job.acl = job.acl.for_payload_owner(status.payload_owner)
         elif event.type.name in connections.EVENT_NAMES:
             self._connect(job, event)
-        self._tell_parent(job, parents.class_of(before), event)
 
     def _link(self, job: _Job) -> None:
         """Count the job among the subjobs of the one that it names as its parent now."""
@@ -267,19 +280,18 @@ class Ledger:
                 child = self._add(jobid, parent.owner, machine.new_subjob(jobid, parent.state.status, event.timestamp))
                 child.steps.append(Step(child.state.status.state, event.timestamp, event))
 
-    def _tell_parent(self, job: _Job, before: int, event: Event) -> None:
-        """Count the subjob anew; a collection whose state changes gets an event of its own, which its parent hears."""
+    def _tell_parent(self, job: _Job, before: int, event: Event) -> tuple[_Job, Event] | None:
+        """Count the subjob anew; the parent and what it is to be told, when it is a collection whose state changes."""
         after = parents.class_of(job.state.status)
         parent = self._jobs.get(job.parent) if job.parent is not None and after != before else None
         if parent is None or not parent.state.status.children_num:
-            return
+            return None
         parent.state = parents.moved(parent.state, before, after)
         told = parents.collection_event(
             parent.state.status, event, now=self._clock(event), host=self._host, server_dn=self._dn,
             seqcode=parent.state.last_seqcode or str(NULL),
         )
-        if told is not None:
-            self._feed_own(parent, told)
+        return None if told is None else (parent, told)
 
     def _connect(self, job: _Job, event: Event) -> None:
         """Tie the job to another one, or untie it; the other one hears of it by an event of the ledger's own."""
@@ -288,7 +300,9 @@ class Ledger:
             event, jobtype=job.state.status.jobtype, now=self._clock(event), host=self._host, server_dn=self._dn
         )
         if back is not None:
-            self._feed_own(self._jobs[_key(back.jobid)], back)
+            other = self._jobs[_key(back.jobid)]
+            other.made.add(len(other.events))
+            self._feed(other, back)
 
     def _end_connections(self, job: _Job) -> None:
         for jobid in job.connections.active:
@@ -296,10 +310,6 @@ class Ledger:
             if other is not None:
                 other.connections = other.connections.ended(job.jobid)
         job.connections = job.connections.ended()
-
-    def _feed_own(self, job: _Job, event: Event) -> None:
-        job.made.add(len(job.events))
-        self._feed(job, event)
 
     # ---- from scratch -----------------------------------------------------------------------------------------------
 

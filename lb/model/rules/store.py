@@ -30,6 +30,7 @@ from lb.model.connections import ConnectionsError
 from lb.model.events import EXCLUSIVE, Event
 from lb.model.jobid import JobId, subjobs
 from lb.model.people import ANONYMOUS, same_person
+from lb.model.rules.leftovers import job_id
 from lb.model.rules.parents import PARENTS
 
 REGISTRATION: Final = "RegJob"
@@ -42,7 +43,7 @@ OWNERS_WORDS: Final = frozenset({"UserTag", "CurDescr"})
 MAX_SUBJOBS: Final = 100_000
 """Most subjobs that one registration may create: a limit of ours, ten times the largest DAG of the test plan."""
 MAX_DEPTH: Final = 16
-"""Levels of parents above a job: a limit of ours."""
+"""Levels of parents above a job that are looked at, and told of its changes: a limit of ours."""
 
 _FAMILIES: Final = PARENTS | {"PARTITIONED"}
 _UNIQUE: Final = re.compile(r"[!-.0-~]{1,255}")
@@ -165,9 +166,22 @@ Relative = tuple[str, JobId | None]
 """Owner of a job, and the job that it is part of."""
 
 
-def check_parent(event: Event, find: Callable[[JobId], Relative | None]) -> Refusal | None:
+def named_parent(event: Event, jobtype: str | None) -> JobId | None:
+    """The job that an event makes the parent of its own, which is of this type as far as that is known.
+
+    A registration does, and a Sandbox event of a transfer that names no compute job.
+    """
+    if event.type.name == REGISTRATION:
+        parent: JobId | None = event.get("parent")
+        return parent
+    if event.type.name != "Sandbox" or jobtype != "FILE_TRANSFER" or job_id(event.get("compute_job")) is not None:
+        return None
+    text = job_id(event.get("transfer_job"))
+    return None if text is None else JobId.parse(text)
+
+
+def check_parent(event: Event, parent: JobId | None, find: Callable[[JobId], Relative | None]) -> Refusal | None:
     """Nobody may hang his job into another one's, or into itself. ``find``: a job that is here, None when it is not."""
-    parent: JobId | None = event.get("parent")
     for _ in range(MAX_DEPTH):
         if parent == event.jobid:
             return ENDLESS
