@@ -19,10 +19,11 @@ from lb.model import ulm
 from lb.model.events import Event
 from lb.model.jobid import JobId
 from lb.model.jobstate import JobState
+from lb.model.people import same_person
 from lb.model.status import Status
 from lb.model.view import Flag, view
 from lb.server import schema, zombies
-from lb.server.authority import Authority, same_person
+from lb.server.authority import Authority
 from lb.server.conditions import Comparison, Group, event_matches, job_matches
 from lb.server.errors import NOINDEX, LbError, not_allowed
 from lb.server.record import CHUNK, decode
