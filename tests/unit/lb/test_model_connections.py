@@ -16,6 +16,8 @@ from lb.model.connections import ENDS, Connection, Connections, ConnectionsError
 from lb.model.events import EVENTS, INTERNAL, Event
 from lb.model.jobid import JobId
 from lb.model.jobstate import JobState
+from lb.model.ledger import Ledger
+from lb.model.rules.store import Refusal
 from lb.model.seqcode import SeqCode
 from shared import SHARED, needs_shared
 
@@ -119,6 +121,16 @@ def test_other_events_have_no_reverse() -> None:
 def test_no_reverse_for_what_is_no_job() -> None:
     with pytest.raises(ConnectionsError, match="^nonsense$"):
         back(event("ConnectJob", JOB, "nonsense"))
+
+
+@pytest.mark.parametrize("source", ["LRMS", "LBServer"])
+@pytest.mark.parametrize("name", ["ConnectJob", "DisconnectJob"])
+def test_a_ledger_refuses_what_is_no_job(name: str, source: str) -> None:
+    ledger = Ledger()
+    fields = {"jobtype": "SIMPLE", "ns": "NS"}
+    assert ledger.take(Event(EVENTS["RegJob"], (7, 0), "h", None, 0, JOB, "", "u", "LRMS", "", fields)) is None
+    assert ledger.take(event(name, JOB, "nonsense", source=source)) == Refusal(1409, "nonsense")
+    assert ledger.connections(JOB) == Connections() and len(ledger.events(JOB)) == 1
 
 
 # ---- the oracle -----------------------------------------------------------------------------------------------------
