@@ -10,12 +10,14 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from errno import EINVAL
 from functools import cache
 from typing import Any, Final, NamedTuple
 
 from lb.model import machine, native, ulm
-from lb.model.events import Event
+from lb.model.catalogue import EventType, Kind
+from lb.model.events import Event, find_type
 from lb.model.jobid import JobId, JobIdError
 from lb.model.ledger import Ledger, _Job
 from lb.model.rules import parents, store
@@ -60,7 +62,10 @@ def all_cases() -> Iterator[dict[str, Any]]:
 
 
 class Original(Ledger):
-    """A ledger that makes the mistakes of the original whose corrections are named in ``imitated``."""
+    """A ledger that makes the mistakes of the original whose corrections are named in ``imitated``.
+
+    Those of the parser and of the process itself, ``Comparison`` makes.
+    """
 
     def __init__(self, imitated: frozenset[str]) -> None:
         super().__init__(SERVER, lambda event: SERVER_TIME)
@@ -88,7 +93,9 @@ class Original(Ledger):
         return Refusal(EINVAL, "update_parent_status()") if moved else None
 
     def _apply(self, job: _Job, event: Event) -> tuple[_Job, Event] | None:
-        """After a ChangeACL the next event makes the job be computed anew; nobody tells the parent."""
+        """After a ChangeACL the next event makes the job be computed anew, and nobody tells the parent."""
+        if job.state.status.jobtype == "CONDOR" and "condor-code" in self._imitated:
+            event = replace(event, seqcode="")  # beyond the end of the code there is none
         stale = job.jobid in self._stale
         self._stale.discard(job.jobid)
         if event.name in machine.NOT_FED:
@@ -124,6 +131,45 @@ def _spelling(events: list[Event]) -> dict[str, str]:
     return names
 
 
+@cache
+def _parse(line: str, *, misuse: bool) -> Event | Refusal:
+    """The event; without `misuse` a misused key is taken for a double one where the original does so."""
+    try:
+        return ulm.parse(line)
+    except ulm.UlmError as error:
+        if error.code == ulm.PARSE_KEY_MISUSE and not misuse and _is_occupied(line, error):
+            return Refusal(ulm.PARSE_KEY_DUPLICITY, f"Key {error.field} already exists.")
+        return Refusal(error.code, str(error))
+
+
+def _is_occupied(line: str, error: ulm.UlmError) -> bool:
+    """Whether the field at fault lies in memory where one of the event lies that is set.
+
+    The original keeps the fields of all types of events in the same memory, those of each type one after the other.
+    """
+    event = ulm.parse(line[: error.position], complete=False)
+    _, other, _ = error.field.split(".")
+    kind = find_type(other)
+    wanted = {} if kind is None else _layout(kind)
+    own = _layout(event.type)
+    return any(wanted[error.field].start in own[field.ulm] for field in event.type.fields if field.name in event.fields)
+
+
+def _layout(kind: EventType) -> dict[str, range]:
+    """The bytes of each field on the machine of the recordings, counted from the first one."""
+    found, place = {}, 0
+    for field in kind.fields:
+        size = _SIZES.get(field.kind, 8)
+        place += -place % min(size, 8)
+        found[field.ulm] = range(place, place + size)
+        place += size
+    return found
+
+
+#: Bytes of a value; all other kinds are a pointer or a number of 8 bytes.
+_SIZES: Final = {Kind.INT: 4, Kind.ENUM: 4, Kind.SOURCE: 4, Kind.PORT: 2, Kind.TIME: 16}
+
+
 # ---- comparing ------------------------------------------------------------------------------------------------------
 
 
@@ -145,7 +191,7 @@ class Comparison:
         self._case = case
         self._main = JobId.parse(case["main"])
         self._ledger = Original(imitated)
-        self._skips = "server-death" in imitated
+        self._imitated = imitated
         for number, row in enumerate(case["events"]):
             self._event(f"event {number}", row)
         self._statuses()
@@ -163,7 +209,7 @@ class Comparison:
     def _event(self, place: str, row: Mapping[str, Any]) -> None:
         line, theirs = row["ulm"], row.get("reply", OK)
         self.count["events"] += 1
-        if theirs is not None or not self._skips:
+        if theirs is not None or "server-death" not in self._imitated:
             self._same("reply", place, theirs, self._deliver(line))
         for key, jobid in (("state", self._subject(line)), ("main_state", self._main)):
             if key in row:
@@ -172,7 +218,7 @@ class Comparison:
                 self._same("state", f"{place}, {key}", row[key], None if status is None else status.state)
 
     def _deliver(self, line: str) -> list[Any]:
-        event = _parse(line)
+        event = _parse(line, misuse="misused-key" not in self._imitated)
         refusal = event if isinstance(event, Refusal) else self._ledger.take(event, SENDER)
         if refusal is None:
             return OK
@@ -211,14 +257,6 @@ class Comparison:
     def _same(self, attribute: str, place: str, theirs: Any, ours: Any) -> None:
         if theirs != ours:
             self.differences.append(Difference(attribute, place, theirs, ours))
-
-
-@cache
-def _parse(line: str) -> Event | Refusal:
-    try:
-        return ulm.parse(line)
-    except ulm.UlmError as error:
-        return Refusal(error.code, str(error))
 
 
 def _with_words(value: Any) -> Any:

@@ -2,8 +2,7 @@
 
 Everything else of the 1,321 recorded sequences (lb-oracle) is the same, event by event, field by field, reply by reply.
 ``tests/unit/lb/test_oracle.py`` proves both: no other case differs, each case named here does, and only in what its
-corrections touch; and a ledger that makes these mistakes too agrees with the recordings entirely, as far as a mistake
-can be made on purpose.
+corrections touch; and a ledger that makes these mistakes on purpose agrees with the recordings entirely.
 """
 
 from collections.abc import Iterable
@@ -122,7 +121,7 @@ CORRECTIONS: Final = (
         "The original read the sequence codes of Condor beyond their end: it took late events for in time, and never"
         " saw which daemon had spoken. Ours reads them.",
         _attributes(
-            "state", _TIMES, "user_tags condor_status condor_universe condor_reason condor_shadow_pid",
+            "state", _TIMES, "condor_status condor_universe condor_shadow_pid",
             "condor_shadow_exit_status condor_starter_pid condor_starter_exit_status condor_job_pid",
             "condor_job_exit_status",
         ),
@@ -130,7 +129,7 @@ CORRECTIONS: Final = (
             (
                 "condor",
                 "0001 0002 0004 0006 0009 0010 0012 0014 0015 0017 0018 0021 0022 0023 0024 0025 0028 0029 0030 0033"
-                " 0034 0036 0037 0038 0039 0044 0045 0046 0047 0049 0050 0051 0052 0053 0054 0057 0058 0059 0060 0061"
+                " 0034 0036 0037 0039 0044 0045 0046 0047 0049 0050 0051 0052 0053 0054 0057 0058 0059 0060 0061"
                 " 0067 0068 0070 0071 0072 0073 0076 0077 0078 0079",
             ),
         ),
