@@ -160,7 +160,7 @@ def _split_server(text: str) -> tuple[str, int, Wrong | None]:
 def parse_server(server: str) -> tuple[str, int]:
     """``host`` or ``host:port`` -> (host, port); port 0 or none means 9000; an id in its place is an error (EINVAL)."""
     host, port, wrong = _split_server(server)
-    if wrong is None and (server.startswith(_SCHEME) or "/" in host or server.endswith(":") or len(server) > MAX_LENGTH):
+    if wrong is None and ("/" in host or server.endswith(":") or len(server) > MAX_LENGTH):
         wrong = "is something else", 0
     if wrong is not None:
         raise JobIdError(

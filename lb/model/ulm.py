@@ -23,9 +23,9 @@ Intended differences from the original:
 What ``write`` makes canonical, so that a line that was read is written the same but for this: the order of the fields
 and single blanks between them; fields that are unknown, empty and not required of the type, or given again, go; fields
 of the type that were absent come as empty or null; names of fields, events, sources, levels and enumerations in their
-own spelling; PROG; numbers without what stood before and after their digits; six digits of microseconds; ids with their
-port; quotes around values and the three escapes, no others. ``parse(write(event)) == event`` for every event that can be
-read.
+own spelling; PROG; numbers without what stood before and after their digits; six digits of microseconds; ids with
+their port; quotes around values and the three escapes, no others. ``parse(write(event)) == event`` for every event that
+can be read.
 """
 
 import re

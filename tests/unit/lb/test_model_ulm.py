@@ -305,7 +305,7 @@ def is_canonical(name: str, before: str, after: str, kinds: dict[str, Field]) ->
     """Whether this is a change that the module text of lb.model.ulm names."""
     kind = kinds[name].kind if name in kinds else None
     if kind in (Kind.INT, Kind.PORT, Kind.DOUBLE):
-        return float(before or kinds[name].null) == float(after)
+        return float(before) == float(after) if before else float(after) in (0, kinds[name].null)
     if name == "DATE":
         return parse_date(before) == parse_date(after)
     if name in ("DG.EVNT", "DG.SOURCE", "LVL") or kind in (Kind.ENUM, Kind.SOURCE):
