@@ -76,8 +76,8 @@ def apply_all(events: list[Event]) -> dict[JobId, JobState]:
     for event in events:
         job = jobs.get(event.jobid)
         if job is None:
-            job = jobs[event.jobid] = machine.new_status(event.jobid)
-        machine.apply(job, event)
+            job = machine.new_status(event.jobid)
+        jobs[event.jobid] = machine.apply(job, event)
     return jobs
 
 
@@ -91,8 +91,9 @@ def _whole(raw: list[bytes]) -> int:
     jobs: dict[JobId, JobState] = {}
     for line in raw:
         event = ulm.parse(line)
-        job = jobs.setdefault(event.jobid, machine.new_status(event.jobid))
-        machine.apply(job, event).dump()
+        job = jobs.get(event.jobid) or machine.new_status(event.jobid)
+        jobs[event.jobid] = job = machine.apply(job, event)
+        job.dump()
     return len(raw)
 
 

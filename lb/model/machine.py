@@ -30,9 +30,10 @@ The rules in short (lb.md 3.4 to 3.8; the tables are in ``lb.model.rules``):
 
 7. A parent does not compute its state from its own events alone: see ``lb.model.rules.parents``.
 
-Incremental and from scratch: ``apply`` changes a ``JobState`` by one event; ``recompute`` starts anew and applies the
-events sorted by their codes. The two agree for events that came in order. They need not agree otherwise: what a late
-event left behind depends on what was known when it came. The original has the same two ways and the same difference.
+Incremental and from scratch: ``apply`` gives the ``JobState`` after one event; ``recompute`` starts anew and applies
+the events sorted by their codes. The two agree for events that came in order. They need not agree otherwise: what a
+late event left behind depends on what was known when it came. The original has the same two ways and the same
+difference.
 
 ChangeACL concerns the server's access rules, not the job. A server keeps it from the machine (``NOT_FED``); where it is
 fed all the same, as when a dump is digested, it counts as an event without effect.
@@ -51,11 +52,11 @@ from typing import Final
 
 from lb.model.events import Event
 from lb.model.jobid import JobId
-from lb.model.jobstate import SLOTS, JobState
+from lb.model.jobstate import JobDraft, JobState
 from lb.model.rules import condor, cream, glite, pbs, transfer, virtual
 from lb.model.rules.order import Branch, Verdict, by_code, classify, remember
 from lb.model.seqcode import in_order
-from lb.model.status import STATE_CODES, Status
+from lb.model.status import STATE_CODES, ZEROS, Status, StatusDraft, with_slot
 from lb.model.times import Timestamp
 
 
@@ -68,17 +69,17 @@ class Outcome(Enum):
     UNREGISTERED = "the kind of job is not known yet: nothing was computed"
 
 
-def _always(job: JobState, event: Event) -> Verdict:
+def _always(job: JobDraft, event: Event) -> Verdict:
     return Verdict(True, Branch.NONE)
 
 
-def _nothing(job: JobState, event: Event, verdict: Verdict, entered: bool) -> None:
+def _nothing(job: JobDraft, event: Event, verdict: Verdict, entered: bool) -> None:
     """Jobs without an order remember no codes."""
 
 
-Classify = Callable[[JobState, Event], Verdict]
-Process = Callable[[JobState, Event, Verdict], None]
-Settle = Callable[[JobState, Event, Verdict, bool], None]
+Classify = Callable[[JobDraft, Event], Verdict]
+Process = Callable[[JobDraft, Event, Verdict], None]
+Settle = Callable[[JobDraft, Event, Verdict, bool], None]
 
 _GLITE: Final = (classify, glite.process, glite.settle)
 KINDS: Final[dict[str, tuple[Classify, Process, Settle]]] = {
@@ -103,32 +104,41 @@ NOT_FED: Final = frozenset({"ChangeACL"})
 
 def new_status(jobid: JobId, owner: str | None = None) -> JobState:
     """A job about which nothing is known. Without ``owner`` the user of the registration becomes the owner."""
-    status = Status(jobId=str(jobid), owner=owner)
-    status.children_hist = [0] * SLOTS
-    status.stateEnterTimes = [0] * SLOTS
-    return JobState(status)
+    return JobState(Status(jobId=str(jobid), owner=owner, children_hist=ZEROS, stateEnterTimes=ZEROS))
 
 
 def new_subjob(jobid: JobId, parent: Status, at: Timestamp) -> JobState:
     """A subjob at the registration of its parent: Submitted since then, owned by the same, no events (lb.md 3.8)."""
-    job = new_status(jobid, parent.owner)
-    status = job.status
-    status.state = "Submitted"
-    status.jobtype = "FILE_TRANSFER" if parent.jobtype == "FILE_TRANSFER_COLLECTION" else "SIMPLE"
-    status.parent_job = parent.jobId
-    status.stateEnterTime = status.lastUpdateTime = at
-    if status.stateEnterTimes is not None:
-        status.stateEnterTimes[STATE_CODES["Submitted"]] = at[0]
-    return job
+    return new_status(jobid, parent.owner).show(
+        state="Submitted",
+        jobtype="FILE_TRANSFER" if parent.jobtype == "FILE_TRANSFER_COLLECTION" else "SIMPLE",
+        parent_job=parent.jobId,
+        stateEnterTime=at,
+        lastUpdateTime=at,
+        stateEnterTimes=with_slot(ZEROS, STATE_CODES["Submitted"], at[0]),
+    )
 
 
 def apply(job: JobState, event: Event) -> JobState:
-    """Apply one event of this job; ``job`` is changed and returned, ``job.outcome`` tells what the event was worth."""
+    """The job after one event of it; its ``outcome`` tells what the event was worth. ``job`` stays as it was."""
+    draft = job.draft()
+    draft.outcome = _apply(draft, event)
+    return draft.done()
+
+
+def run(job: JobState, events: Iterable[Event]) -> JobState:
+    """The job after events of it in this order: ``apply`` for each, in one go."""
+    draft = job.draft()
+    for event in events:
+        draft.outcome = _apply(draft, event)
+    return draft.done()
+
+
+def _apply(job: JobDraft, event: Event) -> Outcome:
     status = job.status
     if status.jobtype is None:
         if event.type.name != "RegJob":
-            job.outcome = Outcome.UNREGISTERED
-            return job
+            return Outcome.UNREGISTERED
         kind = event.fields["jobtype"]
         status.jobtype = REGISTERED_AS.get(kind, kind)
     judge, process, settle = KINDS[status.jobtype]
@@ -136,23 +146,21 @@ def apply(job: JobState, event: Event) -> JobState:
     before = status.state
     process(job, event, verdict)
     if verdict.bad:
-        job.outcome = Outcome.BAD
-        return job
-    if verdict.usable:
-        _used(job, event, before)
-        settle(job, event, verdict, status.state != before)
-    job.outcome = Outcome.USED if verdict.usable else Outcome.LATE
-    return job
+        return Outcome.BAD
+    if not verdict.usable:
+        return Outcome.LATE
+    _used(status, event, before)
+    settle(job, event, verdict, status.state != before)
+    return Outcome.USED
 
 
-def _used(job: JobState, event: Event, before: str) -> None:
+def _used(status: StatusDraft, event: Event, before: str) -> None:
     """Times after a usable event."""
-    status = job.status
     status.lastUpdateTime = event.timestamp
     if status.state != before:
         status.stateEnterTime = event.timestamp
         if status.stateEnterTimes is not None:
-            status.stateEnterTimes[STATE_CODES[status.state]] = event.timestamp[0]
+            status.stateEnterTimes = with_slot(status.stateEnterTimes, STATE_CODES[status.state], event.timestamp[0])
 
 
 def recompute(events: Iterable[Event], owner: str | None = None) -> JobState:
@@ -163,9 +171,7 @@ def recompute(events: Iterable[Event], owner: str | None = None) -> JobState:
     ordered = in_order(events)
     if not ordered:
         raise ValueError("no events to compute a state from")
-    job = new_status(ordered[0].jobid, owner)
-    for event in ordered:
-        apply(job, event)
+    job = run(new_status(ordered[0].jobid, owner), ordered)
     if job.status.jobtype is None:
-        job.status.state, job.status.lastUpdateTime = "Unknown", ordered[-1].timestamp
+        return job.show(state="Unknown", lastUpdateTime=ordered[-1].timestamp)
     return job

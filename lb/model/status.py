@@ -4,16 +4,21 @@ Every attribute is declared once, in ``Status``: name, kind of value, null, plac
 it: native XML and JSON (``lb.model.native``), the web service record (``lb.model.ws``), the XSD (``lb.model.wsdl``).
 
 Values: enumerations are texts in upper case without prefix (``"OK"``, ``"REALLY-RUNNING"``), ids are texts, a moment is
-``(seconds, microseconds)``, tags are a dict in order of first appearance, ``stateEnterTimes`` and ``children_hist`` are
-12 numbers indexed by state code. Unset is None, or the null number.
+``(seconds, microseconds)``, tags are a read-only mapping in order of first appearance, lists are tuples,
+``stateEnterTimes`` and ``children_hist`` are 12 numbers indexed by state code. Unset is None, or the null number.
+
+A ``Status`` does not change. The state machine works on a ``StatusDraft``, which becomes a ``Status`` when it is done.
+Both keep only what was set; the rest are defaults of the class, so ten thousand of them are cheap.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
+from types import MappingProxyType
 from typing import Any, Final
 
 from lb.model.catalogue import ws_name
+from lb.model.frozen import Frozen
 from lb.model.times import Timestamp
 
 STATES: Final = (
@@ -46,7 +51,17 @@ STATE_DOC: Final[Mapping[str, str]] = {
     "Unknown": "cannot be computed",
     "Purged": "removed from bookkeeping",
 }
+SLOTS: Final = len(STATES)
+ZEROS: Final = (0,) * SLOTS
+"""A list indexed by state code that counts nothing; one for all."""
 TERMINAL: Final = frozenset({"Aborted", "Cancelled", "Cleared", "Purged"})
+
+
+def with_slot(numbers: tuple[int, ...], slot: int, number: int) -> tuple[int, ...]:
+    """A list indexed by state code with one number replaced."""
+    return (*numbers[:slot], number, *numbers[slot + 1 :])
+
+
 _BY_LOWER = {name.lower(): name for name in STATES}
 
 
@@ -144,9 +159,9 @@ JOB_TYPES: Final = (
 """Job types of a status, numbered from 0; two places are not used (lb.md 3.2)."""
 
 
-@dataclass(slots=True)
-class Status:
-    """The status of one job. What other rooms get is not to be changed; only the state machine writes.
+@dataclass(init=False, eq=False, repr=False)
+class StatusDraft:
+    """The status of one job in work: the rules assign its attributes, and replace lists and tags, never change them.
 
     The order of the attributes is the order of XML, JSON and the web service (lb.md 3.3).
     """
@@ -159,9 +174,9 @@ class Status:
     parent_job: str | None = _job("the job that this one is part of")
     seed: str | None = _text("seed of the identifiers of the subjobs")
     children_num: int = _int("number of subjobs")
-    children: list[str] | None = _list(Kind.TEXTS, "identifiers of the subjobs, on request")
-    children_hist: list[int] | None = _list(Kind.COUNTS, "how many subjobs are in which state")
-    children_states: "list[Status] | None" = _list(Kind.STATUSES, "states of the subjobs, on request")
+    children: tuple[str, ...] | None = _list(Kind.TEXTS, "identifiers of the subjobs, on request")
+    children_hist: tuple[int, ...] | None = _list(Kind.COUNTS, "how many subjobs are in which state")
+    children_states: "tuple[Status, ...] | None" = _list(Kind.STATUSES, "states of the subjobs, on request")
     condorId: str | None = _text("identifier in CondorG")
     globusId: str | None = _text("identifier at the gatekeeper or in CREAM")
     localId: str | None = _text("identifier in the batch system")
@@ -181,22 +196,22 @@ class Status:
     cancelling: bool = _bool("a cancellation is under way")
     cancelReason: str | None = _text("why it was cancelled")
     cpuTime: int = _int("seconds of processor time; never set", -1)
-    user_tags: dict[str, str] | None = _list(Kind.TAGS, "remarks of users")
+    user_tags: Mapping[str, str] | None = _list(Kind.TAGS, "remarks of users")
     stateEnterTime: Timestamp | None = _time("when the job entered this state")
     lastUpdateTime: Timestamp | None = _time("time of the latest event that counted")
-    stateEnterTimes: list[int] | None = _list(Kind.COUNTS, "when the job entered each state last")
+    stateEnterTimes: tuple[int, ...] | None = _list(Kind.COUNTS, "when the job entered each state last")
     expectUpdate: bool = _bool("more is expected; never set")
     expectFrom: str | None = _text("from whom more is expected; never set")
     acl: str | None = _text("access rules as GACL XML, on request")
     payload_running: bool = _bool("the user's program runs")
-    possible_destinations: list[str] | None = _list(Kind.TEXTS, "all computing elements tried")
-    possible_ce_nodes: list[str] | None = _list(Kind.TEXTS, "all worker nodes tried")
+    possible_destinations: tuple[str, ...] | None = _list(Kind.TEXTS, "all computing elements tried")
+    possible_ce_nodes: tuple[str, ...] | None = _list(Kind.TEXTS, "all worker nodes tried")
     suspended: bool = _bool("the execution is suspended")
     suspend_reason: str | None = _text("why it is suspended")
     failure_reasons: str | None = _text("all reasons of failures, one per line")
     remove_from_proxy: bool = _bool("a proxy server need not keep the job")
     ui_host: str | None = _text("host that the job was submitted from")
-    user_fqans: list[str] | None = _list(Kind.TEXTS, "VOMS attributes at registration")
+    user_fqans: tuple[str, ...] | None = _list(Kind.TEXTS, "VOMS attributes at registration")
     sandbox_retrieved: str = _enum("what became of the output sandbox", "NOTYET USER TIMEOUT NOOUTPUT", null=0)
     jw_status: str = _enum("state of the job wrapper", "UNKNOWN WRAPPER_RUNNING PAYLOAD_RUNNING DONE", null=0)
     jdl_classad: str | None = _list(Kind.OPAQUE, "the job description, parsed")
@@ -214,8 +229,8 @@ class Status:
     pbs_scheduler: str | None = _text("PBS: scheduler")
     pbs_dest_host: str | None = _text("PBS: execution host")
     pbs_pid: int = _int("PBS: process identifier")
-    pbs_resource_requested: dict[str, str] | None = _list(Kind.TAGS, "PBS: resources asked for")
-    pbs_resource_usage: dict[str, str] | None = _list(Kind.TAGS, "PBS: resources used")
+    pbs_resource_requested: Mapping[str, str] | None = _list(Kind.TAGS, "PBS: resources asked for")
+    pbs_resource_usage: Mapping[str, str] | None = _list(Kind.TAGS, "PBS: resources used")
     pbs_exit_status: int = _int("PBS: exit status")
     pbs_error_desc: str | None = _text("PBS: all errors, one per line")
     condor_status: str | None = _text("Condor: status")
@@ -277,21 +292,72 @@ class Status:
         """State name -> when it was entered last, whole seconds, only the states ever entered."""
         return {name: at for name, at in zip(STATES, self.stateEnterTimes or (), strict=False) if at}
 
-    def copy(self, **changes: Any) -> "Status":
-        """An independent status with some attributes replaced; lists and dicts are copied one level deep."""
-        twin: Status = Status.__new__(Status)
-        for name in NAMES:
-            value = getattr(self, name)
-            setattr(twin, name, value.copy() if isinstance(value, (list, dict)) else value)
-        for name, value in changes.items():
-            setattr(twin, name, value)
-        return twin
+    def values(self) -> dict[str, Any]:
+        """What is set and is not the default, by attribute name, in no particular order."""
+        return {name: value for name, value in self.__dict__.items() if value != DEFAULTS[name]}
+
+    def done(self) -> "Status":
+        """The status that this draft has become; the draft is not to be used any more."""
+        return Status.made_of(self.__dict__)
 
 
-ATTRIBUTES: Final = tuple(Attribute(item.name, **item.metadata) for item in fields(Status) if item.metadata)
+class Status(Frozen, StatusDraft):
+    """The status of one job: a value that does not change. ``Status(state="Done", exit_code=3)``.
+
+    A list may be given as any sequence and a tag list as any mapping; what is kept does not change with them.
+    ``TypeError`` for a name that is no attribute.
+    """
+
+    def __init__(self, **values: Any) -> None:
+        self.__dict__.update(_checked(values))
+
+    def replace(self, **changes: Any) -> "Status":
+        """The same status with some attributes changed."""
+        return Status.made_of(self.__dict__ | _checked(changes))
+
+    def draft(self) -> StatusDraft:
+        """A draft that begins with this status."""
+        draft = StatusDraft.__new__(StatusDraft)
+        draft.__dict__ = self.__dict__.copy()
+        return draft
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Status):
+            return NotImplemented
+        return self.__dict__ == other.__dict__ or self.values() == other.values()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        inner = ", ".join(f"{name}={value!r}" for name in NAMES if (value := self.__dict__.get(name)) is not None)
+        return f"Status({inner})"
+
+
+ATTRIBUTES: Final = tuple(Attribute(item.name, **item.metadata) for item in fields(StatusDraft) if item.metadata)
 """The attributes after ``state``, in order."""
 ATTRIBUTE: Final[Mapping[str, Attribute]] = {attribute.name: attribute for attribute in ATTRIBUTES}
 NAMES: Final = ("state", *ATTRIBUTE)
-DEFAULTS: Final[Mapping[str, Any]] = {name: getattr(Status(), name) for name in NAMES}
+DEFAULTS: Final[Mapping[str, Any]] = {name: getattr(StatusDraft, name) for name in NAMES}
 EVENT_JOB_TYPES: Final[Mapping[str, str]] = {"PARTITIONED": "DAG"}
 """Job types of a registration that the status shows as another one (lb.md 3.5)."""
+
+_TUPLES: Final = frozenset(
+    item.name for item in ATTRIBUTES if item.kind in (Kind.TEXTS, Kind.COUNTS, Kind.STATUSES, Kind.TIME)
+)
+_TAG_LISTS: Final = frozenset(item.name for item in ATTRIBUTES if item.kind is Kind.TAGS)
+
+
+def settled(name: str, value: Any) -> Any:
+    """A value as a status keeps it: what could change is copied into something that cannot."""
+    if name in _TUPLES:
+        return value if value is None or type(value) is tuple else tuple(value)
+    if name in _TAG_LISTS:
+        return value if value is None or type(value) is MappingProxyType else MappingProxyType(dict(value))
+    return value
+
+
+def _checked(values: dict[str, Any]) -> dict[str, Any]:
+    for name in values:
+        if name not in DEFAULTS:
+            raise TypeError(f"a status has no attribute {name}")
+    return {name: settled(name, value) for name, value in values.items()}

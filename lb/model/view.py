@@ -55,18 +55,18 @@ def view(
         changes.update(dict.fromkeys(DESCRIPTIONS))
     if status.children_num > 0:
         states = list(children_states) if flags & (Flag.CHILDSTAT | Flag.CHILDHIST_THOROUGH) else []
-        changes["children"] = list(children) if flags & Flag.CHILDREN else None
+        changes["children"] = tuple(children) if flags & Flag.CHILDREN else None
         changes["children_states"] = states if flags & Flag.CHILDSTAT else None
         if flags & Flag.CHILDHIST_THOROUGH:
             changes["children_hist"] = count(states)
         elif not flags & Flag.CHILDHIST_FAST:
             changes["children_hist"] = None
-    return status.copy(**changes)
+    return status.replace(**changes)
 
 
-def count(states: Iterable[Status]) -> list[int]:
+def count(states: Iterable[Status]) -> tuple[int, ...]:
     """How many of the statuses are in which state, by state code."""
     numbers = [0] * len(STATES)
     for status in states:
         numbers[STATE_CODES[status.state]] += 1
-    return numbers
+    return tuple(numbers)

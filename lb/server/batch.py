@@ -198,7 +198,7 @@ class Batch:
         parent = self.get(job.parent.unique) if job.parent is not None and before != after else None
         if parent is None or parent.jobid != job.parent or not parent.state.status.children_num:
             return
-        parents.moved(parent.state, before, after)
+        parent.state = parents.moved(parent.state, before, after)
         parent.changed = True
         told = parents.collection_event(
             parent.state.status, event, now=self._moment, host=self._options.host, server_dn=self._options.own_dn,

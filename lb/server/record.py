@@ -13,9 +13,9 @@ import sql
 from lb.model import machine, ulm
 from lb.model.events import Event
 from lb.model.jobid import JobId
-from lb.model.jobstate import SLOTS, VERSION, JobState, StateVersionError
+from lb.model.jobstate import VERSION, JobState, StateVersionError
 from lb.model.rules import parents
-from lb.model.status import STATE_CODES
+from lb.model.status import STATE_CODES, ZEROS, with_slot
 from lb.server import schema
 from lb.server.schema import events_flesh, indexed, jobs, states, status_tags, users
 
@@ -53,13 +53,14 @@ class Record:
 
     def apply(self, event: Event) -> None:
         """Feed the event, whose number is `nevents` by now, to the state machine."""
-        before = dict(self.state.status.user_tags or {})
+        before = self.state.status.user_tags or {}
         if event.name not in machine.NOT_FED:
-            machine.apply(self.state, event)
-        self.state.status.owner = self.state.status.owner or self.owner
-        for name, value in (self.state.status.user_tags or {}).items():
-            if before.get(name) != value:
-                self.tags[name] = (self.nevents, value)
+            self.state = machine.apply(self.state, event)
+        if self.state.status.owner is None:
+            self.state = self.state.show(owner=self.owner)
+        tags = self.state.status.user_tags or {}
+        if tags is not before:
+            self.tags |= {name: (self.nevents, value) for name, value in tags.items() if before.get(name) != value}
         self.changed = True
 
 
@@ -119,12 +120,11 @@ def recompute(conn: Connection, jobid: JobId, owner: str) -> JobState:
     if not told:
         return _subjob(conn, jobid, owner, JobId.parse(row.dg_jobid)) if row else machine.new_status(jobid, owner)
     job = machine.recompute(told, owner)
-    job.status.owner = job.status.owner or owner
+    if job.status.owner is None:
+        job = job.show(owner=owner)
     if row is not None and job.status.parent_job is None:
-        job.status.parent_job = row.dg_jobid
-    if job.status.children_num:
-        _count_children(conn, job, jobid)
-    return job
+        job = job.show(parent_job=row.dg_jobid)
+    return _count_children(conn, job, jobid) if job.status.children_num else job
 
 
 def _subjob(conn: Connection, jobid: JobId, owner: str, parent: JobId) -> JobState:
@@ -134,16 +134,16 @@ def _subjob(conn: Connection, jobid: JobId, owner: str, parent: JobId) -> JobSta
     return machine.new_subjob(jobid, status, registration[0].timestamp)
 
 
-def _count_children(conn: Connection, parent: JobState, jobid: JobId) -> None:
+def _count_children(conn: Connection, parent: JobState, jobid: JobId) -> JobState:
     stored = conn.execute(select(states.c.int_status).where(states.c.parent_job == jobid.unique)).scalars()
-    parent.status.children_hist = [0] * SLOTS
-    parent.status.children_hist[parents.REST] = parent.status.children_num
+    parent = parent.show(children_hist=with_slot(ZEROS, parents.REST, parent.status.children_num))
     for state in stored:
         try:
             child = JobState.load(state.decode("ascii"))
         except StateVersionError:  # not computed anew yet; it is counted when it changes
             continue
-        parents.moved(parent, parents.REST, parents.class_of(child.status))
+        parent = parents.moved(parent, parents.REST, parents.class_of(child.status))
+    return parent
 
 
 def read_events(conn: Connection, key: str) -> list[Event]:

@@ -63,9 +63,9 @@ def _text(kind: Kind, value: object) -> str | None:
         return None
     if kind in (Kind.INT, Kind.BOOL):
         return str(int(value))  # type: ignore[call-overload]
-    if isinstance(value, list):
+    if isinstance(value, tuple):
         return texts.lines("item", value) or None
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return texts.pairs(value) or None
     return str(value)
 

@@ -74,7 +74,7 @@ def _run(jobid: JobId, owner: str, events: Sequence[Event]) -> tuple[Status, lis
     history: list[Entry] = []
     known = state.status.state
     for event in events:
-        machine.apply(state, event)
+        state = machine.apply(state, event)
         status = state.status
         if status.state != known and status.stateEnterTime is not None:
             known = status.state

@@ -1,30 +1,34 @@
 """Resubmission: several tries of one job, told apart by the WM counter of the code (lb.md 3.4, 3.5)."""
 
+from types import MappingProxyType
+
 from lb.model.events import Event
-from lb.model.jobstate import JobState
+from lb.model.jobstate import JobDraft
 from lb.model.rules.order import WM, Branch, Verdict, counter
 from lb.model.rules.rows import LM, LRMS
 from lb.model.seqcode import components
 
 
-def note_branch(job: JobState, event: Event, column: int, value: str | None) -> None:
+def note_branch(job: JobDraft, event: Event, column: int, value: str | None) -> None:
     """Remember what became of the branch that the event belongs to."""
     if value is not None:
-        row = job.branches.setdefault(counter(event.seqcode, WM), [None, None, None])
-        row[column] = value
+        number = counter(event.seqcode, WM)
+        where, worker, text = job.branches.get(number, (None, None, None))
+        row = (value, worker, text) if column == 0 else (where, value, text) if column == 1 else (where, worker, value)
+        job.branches = MappingProxyType({**job.branches, number: row})
 
 
-def reset_branches(job: JobState, event: Event) -> None:
+def reset_branches(job: JobDraft, event: Event) -> None:
     """A deep resubmission or Abort: all branches before it are void, and whatever comes late from them is too old."""
     status = job.status
     status.possible_destinations = status.possible_ce_nodes = None
     status.payload_running = False
-    job.branches = {}
+    job.branches = MappingProxyType({})
     job.branch_tag_seqcode = None
     job.deep_resubmit_seqcode = event.seqcode
 
 
-def really_running(job: JobState, event: Event, verdict: Verdict) -> None:
+def really_running(job: JobDraft, event: Event, verdict: Verdict) -> None:
     """The user's program runs: the branch of this event is the one that counts."""
     if verdict.branch in (Branch.BAD, Branch.OLD):
         return
@@ -48,7 +52,7 @@ def really_running(job: JobState, event: Event, verdict: Verdict) -> None:
     _reload_branch(job)
 
 
-def _tagged_by_worker_node(job: JobState, event: Event, verdict: Verdict) -> bool:
+def _tagged_by_worker_node(job: JobDraft, event: Event, verdict: Verdict) -> bool:
     """LogMonitor tells the code that the worker node knew; False when that is needed and unreadable."""
     code = event.fields.get("wn_seq")
     if job.branch_tag_seqcode is None:
@@ -61,7 +65,7 @@ def _tagged_by_worker_node(job: JobState, event: Event, verdict: Verdict) -> boo
     return True
 
 
-def _reload_branch(job: JobState) -> None:
+def _reload_branch(job: JobDraft) -> None:
     """Take destination, worker node and description from the branch that runs and the two before it."""
     status, tag = job.status, job.branch_tag_seqcode
     if tag is None:

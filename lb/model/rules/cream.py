@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from lb.model.events import Event
-from lb.model.jobstate import JobState
+from lb.model.jobstate import JobDraft
 from lb.model.rules.order import Verdict
 from lb.model.rules.tags import user_tag
 
@@ -35,7 +35,7 @@ NOT_AVAILABLE: Final = "N/A"
 """Exit code that says nothing."""
 
 
-def data(job: JobState, event: Event) -> None:
+def data(job: JobDraft, event: Event) -> None:
     """What an event of CREAM's own components leaves behind, in time or late."""
     status, fields, name = job.status, event.fields, event.type.name
     if name == "CREAMAccepted":
@@ -54,7 +54,7 @@ def data(job: JobState, event: Event) -> None:
         status.location = DEFAULT_LOCATION
 
 
-def _exit_code(job: JobState, text: str | None) -> None:
+def _exit_code(job: JobDraft, text: str | None) -> None:
     if text is None or text == NOT_AVAILABLE:
         return
     digits = text.strip()
@@ -62,20 +62,20 @@ def _exit_code(job: JobState, text: str | None) -> None:
     job.status.exit_code = job.status.cream_exit_code = number
 
 
-def use(job: JobState, event: Event) -> None:
+def use(job: JobDraft, event: Event) -> None:
     """What an event of CREAM does when it is in time."""
     step = _USE.get(event.type.name)
     if step is not None:
         step(job, event)
 
 
-def _reason(job: JobState, event: Event) -> None:
+def _reason(job: JobDraft, event: Event) -> None:
     reason = event.fields.get("reason")
     if reason is not None:
         job.status.cream_reason = job.status.reason = reason
 
 
-def _store(job: JobState, event: Event) -> None:
+def _store(job: JobDraft, event: Event) -> None:
     status, command = job.status, event.fields["command"]
     if event.fields["result"] == "OK":
         if command == "CMDSTART":
@@ -85,7 +85,7 @@ def _store(job: JobState, event: Event) -> None:
     _reason(job, event)
 
 
-def _call(job: JobState, event: Event) -> None:
+def _call(job: JobDraft, event: Event) -> None:
     status, command = job.status, event.fields["command"]
     if event.fields["result"] == "OK":
         if command == "CMDSTART" and event.source == "CREAMExecutor" and event.fields["callee"] == "LRMS":
@@ -98,18 +98,18 @@ def _call(job: JobState, event: Event) -> None:
             _reason(job, event)
 
 
-def _cancel(job: JobState, event: Event) -> None:
+def _cancel(job: JobDraft, event: Event) -> None:
     if event.fields["status_code"] == "DONE":
         job.status.state, job.status.cream_state = "Cancelled", "ABORTED"
     job.status.cream_reason = job.status.reason = event.fields.get("reason")
 
 
-def _abort(job: JobState, event: Event) -> None:
+def _abort(job: JobDraft, event: Event) -> None:
     job.status.state, job.status.cream_state = "Aborted", "ABORTED"
     _reason(job, event)
 
 
-def _status(job: JobState, event: Event) -> None:
+def _status(job: JobDraft, event: Event) -> None:
     status, name = job.status, event.fields["new_state"].lower()
     if event.fields["result"] != "DONE" or name not in CREAM_STATES:
         return
@@ -120,7 +120,7 @@ def _status(job: JobState, event: Event) -> None:
         status.done_code, status.cream_done_code = _DONE[name]
 
 
-_USE: Final[dict[str, Callable[[JobState, Event], None]]] = {
+_USE: Final[dict[str, Callable[[JobDraft, Event], None]]] = {
     "CREAMStore": _store,
     "CREAMCall": _call,
     "CREAMCancel": _cancel,
@@ -129,7 +129,7 @@ _USE: Final[dict[str, Callable[[JobState, Event], None]]] = {
 }
 
 
-def register(job: JobState, event: Event) -> None:
+def register(job: JobDraft, event: Event) -> None:
     """RegJob of a job that lives in CREAM only."""
     status, fields = job.status, event.fields
     if status.owner is None:
@@ -141,7 +141,7 @@ def register(job: JobState, event: Event) -> None:
     status.cream_endpoint = status.destination = status.network_server = fields["ns"]
 
 
-def process(job: JobState, event: Event, verdict: Verdict) -> None:
+def process(job: JobDraft, event: Event, verdict: Verdict) -> None:
     """One event of a job of type CREAM."""
     if event.type.name == "RegJob":
         register(job, event)

@@ -8,16 +8,16 @@ from collections.abc import Callable
 from typing import Final
 
 from lb.model.events import Event
-from lb.model.jobstate import JobState
+from lb.model.jobstate import JobDraft
 from lb.model.rules import cream
 from lb.model.rules.branches import reset_branches
 from lb.model.rules.leftovers import DATA, glue_failure
 from lb.model.rules.order import Branch, Verdict, without_lm
 from lb.model.rules.rows import IGNORED, LM, LRMS, NS, WMS, Row, find_row
 from lb.model.seqcode import compare
-from lb.model.status import STATE_CODES, find_state
+from lb.model.status import STATE_CODES, find_state, with_slot
 
-Change = Callable[[JobState, Event, Verdict], None]
+Change = Callable[[JobDraft, Event, Verdict], None]
 
 CLEAR_TEXT: Final = {
     "USER": "user retrieved output sandbox",
@@ -32,7 +32,7 @@ _RUNS_OR_DONE: Final = frozenset({"Running", "Done"})
 _SCHEDULED_SLOT = STATE_CODES["Scheduled"]
 
 
-def process(job: JobState, event: Event, verdict: Verdict) -> None:
+def process(job: JobDraft, event: Event, verdict: Verdict) -> None:
     """Apply one event that was classified. Afterwards ``verdict`` tells whether times and codes are to be updated."""
     name = event.type.name
     if event.source in CREAM_SOURCES:
@@ -64,7 +64,7 @@ _ON_THE_WAY: Final = frozenset({"Waiting", "Ready", "Scheduled"})
 """Entering one of these, the wrapper of an earlier try is forgotten."""
 
 
-def settle(job: JobState, event: Event, verdict: Verdict, entered: bool) -> None:
+def settle(job: JobDraft, event: Event, verdict: Verdict, entered: bool) -> None:
     """After a usable event: remember its code. ``entered``: the state has changed."""
     status, name = job.status, event.type.name
     if entered and status.state in _ON_THE_WAY:
@@ -80,17 +80,17 @@ def settle(job: JobState, event: Event, verdict: Verdict, entered: bool) -> None
         job.last_branch_seqcode = event.seqcode
 
 
-def _late(job: JobState, event: Event, row: Row, verdict: Verdict) -> None:
+def _late(job: JobDraft, event: Event, row: Row, verdict: Verdict) -> None:
     if event.fields.get("result") in IGNORED and event.type.name in ("Transfer", "EnQueued"):
         verdict.usable = False
     if row.late and job.status.state in _RUNS_OR_DONE:
         verdict.usable = False
         times = job.status.stateEnterTimes
         if row.state == "Scheduled" and times is not None:
-            times[_SCHEDULED_SLOT] = event.timestamp[0]
+            job.status.stateEnterTimes = with_slot(times, _SCHEDULED_SLOT, event.timestamp[0])
 
 
-def _use(job: JobState, event: Event, row: Row, verdict: Verdict) -> None:
+def _use(job: JobDraft, event: Event, row: Row, verdict: Verdict) -> None:
     status = job.status
     if row.state is not None:
         status.state = row.state
@@ -104,13 +104,13 @@ def _use(job: JobState, event: Event, row: Row, verdict: Verdict) -> None:
 # ---- what some events do before they are judged ---------------------------------------------------------------------
 
 
-def _cancel_order(job: JobState, event: Event, verdict: Verdict) -> None:
+def _cancel_order(job: JobDraft, event: Event, verdict: Verdict) -> None:
     last = job.last_cancel_seqcode
     if verdict.branch is Branch.BAD or (last is not None and compare(last, event.seqcode) > 0):
         verdict.usable = False
 
 
-def _abort_order(job: JobState, event: Event, verdict: Verdict) -> None:
+def _abort_order(job: JobDraft, event: Event, verdict: Verdict) -> None:
     if event.source == WMS:
         verdict.usable = True
 
@@ -120,22 +120,22 @@ BEFORE: Final[dict[str, Change]] = {"Cancel": _cancel_order, "Abort": _abort_ord
 # ---- what usable events do beyond their row -------------------------------------------------------------------------
 
 
-def _enqueued(job: JobState, event: Event, verdict: Verdict) -> None:
+def _enqueued(job: JobDraft, event: Event, verdict: Verdict) -> None:
     if event.source == LM and event.fields["result"] == "OK":
         job.status.resubmitted = True
 
 
-def _running(job: JobState, event: Event, verdict: Verdict) -> None:
+def _running(job: JobDraft, event: Event, verdict: Verdict) -> None:
     job.status.jw_status = "WRAPPER_RUNNING"
 
 
-def _suspend(job: JobState, event: Event, verdict: Verdict) -> None:
+def _suspend(job: JobDraft, event: Event, verdict: Verdict) -> None:
     if job.status.state == "Running":
         job.status.suspended = event.type.name == "Suspend"
         job.status.suspend_reason = event.fields.get("reason")
 
 
-def _done(job: JobState, event: Event, verdict: Verdict) -> None:
+def _done(job: JobDraft, event: Event, verdict: Verdict) -> None:
     status, code = job.status, event.fields["status_code"]
     status.jw_status = "DONE"
     if event.source == LRMS or verdict.branch is Branch.GOOD:
@@ -149,7 +149,7 @@ def _done(job: JobState, event: Event, verdict: Verdict) -> None:
         verdict.bad = True
 
 
-def _cancel(job: JobState, event: Event, verdict: Verdict) -> None:
+def _cancel(job: JobDraft, event: Event, verdict: Verdict) -> None:
     status, code = job.status, event.fields["status_code"]
     if code == "REQ":
         status.cancelling = True
@@ -161,17 +161,17 @@ def _cancel(job: JobState, event: Event, verdict: Verdict) -> None:
         status.cancelling = False
 
 
-def _abort(job: JobState, event: Event, verdict: Verdict) -> None:
+def _abort(job: JobDraft, event: Event, verdict: Verdict) -> None:
     job.status.remove_from_proxy = True
     reset_branches(job, event)
 
 
-def _clear(job: JobState, event: Event, verdict: Verdict) -> None:
+def _clear(job: JobDraft, event: Event, verdict: Verdict) -> None:
     job.status.remove_from_proxy = True
     job.status.reason = CLEAR_TEXT[event.fields["reason"]]
 
 
-def _collection_state(job: JobState, event: Event, verdict: Verdict) -> None:
+def _collection_state(job: JobDraft, event: Event, verdict: Verdict) -> None:
     state = find_state(event.fields["state"])
     if state is None:
         verdict.bad = True
@@ -185,7 +185,7 @@ def _done_code(number: int | None) -> str | None:
     return ("OK", "FAILED", "CANCELLED")[number] if number in (0, 1, 2) else None
 
 
-def _cream(job: JobState, event: Event, verdict: Verdict) -> None:
+def _cream(job: JobDraft, event: Event, verdict: Verdict) -> None:
     cream.use(job, event)
 
 

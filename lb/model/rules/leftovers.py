@@ -5,20 +5,20 @@ from typing import Final
 
 from lb.model.events import Event
 from lb.model.jobid import JobId, JobIdError
-from lb.model.jobstate import JobState
+from lb.model.jobstate import JobDraft
 from lb.model.rules.branches import note_branch, really_running, reset_branches
 from lb.model.rules.order import Verdict
 from lb.model.rules.rows import JC, LM, LRMS, NS, UI, WMS
 from lb.model.rules.tags import user_tag
-from lb.model.status import STATE_CODES
+from lb.model.status import STATE_CODES, with_slot
 
-Change = Callable[[JobState, Event, Verdict], None]
+Change = Callable[[JobDraft, Event, Verdict], None]
 
 UNKNOWN_SLOT: Final = STATE_CODES["Unknown"]
 PARENT_TYPES: Final = frozenset({"DAG", "COLLECTION", "FILE_TRANSFER_COLLECTION"})
 
 
-def register(job: JobState, event: Event, verdict: Verdict) -> None:
+def register(job: JobDraft, event: Event, verdict: Verdict) -> None:
     """RegJob: what a registration says of the job."""
     status, fields = job.status, event.fields
     if status.owner is None:
@@ -35,11 +35,11 @@ def register(job: JobState, event: Event, verdict: Verdict) -> None:
     elif kind in ("COLLECTION", "FILE_TRANSFER_COLLECTION"):
         status.jobtype = kind
     if status.jobtype in PARENT_TYPES and status.children_hist is not None:
-        status.children_hist[UNKNOWN_SLOT] = status.children_num
+        status.children_hist = with_slot(status.children_hist, UNKNOWN_SLOT, status.children_num)
     status.seed = fields.get("seed")
 
 
-def _transfer_data(job: JobState, event: Event, verdict: Verdict) -> None:
+def _transfer_data(job: JobDraft, event: Event, verdict: Verdict) -> None:
     status, text = job.status, event.fields["job"]
     if event.source == UI:
         status.jdl = status.jdl or text
@@ -49,7 +49,7 @@ def _transfer_data(job: JobState, event: Event, verdict: Verdict) -> None:
         status.rsl = text
 
 
-def _accepted_data(job: JobState, event: Event, verdict: Verdict) -> None:
+def _accepted_data(job: JobDraft, event: Event, verdict: Verdict) -> None:
     status, local = job.status, event.fields.get("local_jobid")
     if event.source == NS:
         status.ui_host = event.fields["from_host"]
@@ -59,7 +59,7 @@ def _accepted_data(job: JobState, event: Event, verdict: Verdict) -> None:
         status.globusId = local
 
 
-def _enqueued_data(job: JobState, event: Event, verdict: Verdict) -> None:
+def _enqueued_data(job: JobDraft, event: Event, verdict: Verdict) -> None:
     status, text = job.status, event.fields.get("job")
     if event.source == NS:
         if event.fields["result"] == "OK" or status.jdl is None:
@@ -70,23 +70,23 @@ def _enqueued_data(job: JobState, event: Event, verdict: Verdict) -> None:
             note_branch(job, event, 2, text)
 
 
-def _match_data(job: JobState, event: Event, verdict: Verdict) -> None:
+def _match_data(job: JobDraft, event: Event, verdict: Verdict) -> None:
     status, where = job.status, event.fields["dest_id"]
     if verdict.branch_usable:
         status.destination = where
     note_branch(job, event, 0, where)
-    status.possible_destinations = [*(status.possible_destinations or ()), where]
+    status.possible_destinations = (*(status.possible_destinations or ()), where)
 
 
-def _running_data(job: JobState, event: Event, verdict: Verdict) -> None:
+def _running_data(job: JobDraft, event: Event, verdict: Verdict) -> None:
     status, where = job.status, event.fields["node"]
     if verdict.branch_usable:
         status.ce_node = where
     note_branch(job, event, 1, where)
-    status.possible_ce_nodes = [*(status.possible_ce_nodes or ()), where]
+    status.possible_ce_nodes = (*(status.possible_ce_nodes or ()), where)
 
 
-def _resubmission_data(job: JobState, event: Event, verdict: Verdict) -> None:
+def _resubmission_data(job: JobDraft, event: Event, verdict: Verdict) -> None:
     result = event.fields["result"]
     if result != "WILLRESUB":
         job.resubmit_type = result
@@ -95,7 +95,7 @@ def _resubmission_data(job: JobState, event: Event, verdict: Verdict) -> None:
         reset_branches(job, event)
 
 
-def _done_data(job: JobState, event: Event, verdict: Verdict) -> None:
+def _done_data(job: JobDraft, event: Event, verdict: Verdict) -> None:
     status, code = job.status, event.fields["status_code"]
     if event.source == LRMS:
         return
@@ -106,26 +106,26 @@ def _done_data(job: JobState, event: Event, verdict: Verdict) -> None:
         status.exit_code = event.fields["exit_code"] if code == "OK" else 0
 
 
-def glue_failure(job: JobState, event: Event, where: str) -> None:
+def glue_failure(job: JobDraft, event: Event, where: str) -> None:
     reason = event.fields.get("reason")
     line = f"{'(null)' if reason is None else reason} [{where}]"
     before = job.status.failure_reasons
     job.status.failure_reasons = line if before is None else f"{before}\n{line}"
 
 
-def _cancel_data(job: JobState, event: Event, verdict: Verdict) -> None:
+def _cancel_data(job: JobDraft, event: Event, verdict: Verdict) -> None:
     job.status.cancelReason = event.fields.get("reason")
 
 
-def _clear_data(job: JobState, event: Event, verdict: Verdict) -> None:
+def _clear_data(job: JobDraft, event: Event, verdict: Verdict) -> None:
     job.status.sandbox_retrieved = event.fields["reason"]
 
 
-def _user_tag(job: JobState, event: Event, verdict: Verdict) -> None:
+def _user_tag(job: JobDraft, event: Event, verdict: Verdict) -> None:
     user_tag(job, event)
 
 
-def _sandbox_data(job: JobState, event: Event, verdict: Verdict) -> None:
+def _sandbox_data(job: JobDraft, event: Event, verdict: Verdict) -> None:
     transfer = job_id(event.fields.get("transfer_job"))
     if transfer is None:
         return
@@ -145,7 +145,7 @@ def job_id(text: str | None) -> str | None:
         return None
 
 
-def _grant(job: JobState, event: Event, verdict: Verdict) -> None:
+def _grant(job: JobDraft, event: Event, verdict: Verdict) -> None:
     named = event.fields["payload_owner"]
     if job.payload_owner_pending is None:
         job.payload_owner_unconfirmed = named
@@ -155,7 +155,7 @@ def _grant(job: JobState, event: Event, verdict: Verdict) -> None:
     job.payload_owner_pending = None
 
 
-def _take(job: JobState, event: Event, verdict: Verdict) -> None:
+def _take(job: JobDraft, event: Event, verdict: Verdict) -> None:
     if job.payload_owner_unconfirmed == event.user:
         job.status.payload_owner = event.user
         job.payload_owner_unconfirmed = None

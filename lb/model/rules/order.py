@@ -4,7 +4,7 @@ from enum import Enum
 from typing import Final
 
 from lb.model.events import Event
-from lb.model.jobstate import JobState
+from lb.model.jobstate import JobDraft
 from lb.model.seqcode import SeqCode, compare, components
 
 
@@ -57,7 +57,7 @@ def without_lm(code: str) -> str:
     return code if values is None else str(SeqCode(*values)._replace(lm=0))
 
 
-def classify(job: JobState, event: Event) -> Verdict:
+def classify(job: JobDraft, event: Event) -> Verdict:
     """The steps 0 to 3 of lb.md 3.4."""
     code = event.seqcode
     usable = not _is_final(job, event)
@@ -76,12 +76,12 @@ def classify(job: JobState, event: Event) -> Verdict:
     return Verdict(usable, Branch.NONE)
 
 
-def _is_final(job: JobState, event: Event) -> bool:
+def _is_final(job: JobDraft, event: Event) -> bool:
     state = job.status.state
     return state in _FINAL and not (state == "Aborted" and event.type.name == "CollectionState")
 
 
-def _forget_branches(job: JobState, event: Event) -> None:
+def _forget_branches(job: JobDraft, event: Event) -> None:
     """A newer event of the user interface or network server makes all branches of the past meaningless."""
     last = job.last_seqcode
     if last is None or event.type.name == "Cancel":
@@ -91,12 +91,12 @@ def _forget_branches(job: JobState, event: Event) -> None:
         job.branch_tag_seqcode = job.deep_resubmit_seqcode = job.last_branch_seqcode = None
 
 
-def by_code(job: JobState, event: Event) -> Verdict:
+def by_code(job: JobDraft, event: Event) -> Verdict:
     """Order of batch systems: late when the code is lower than that of the latest event that counted."""
     last = job.last_seqcode
     return Verdict(last is None or compare(last, event.seqcode) <= 0, Branch.NONE)
 
 
-def remember(job: JobState, event: Event, verdict: Verdict, entered: bool) -> None:
+def remember(job: JobDraft, event: Event, verdict: Verdict, entered: bool) -> None:
     """After a usable event of a batch system."""
     job.last_seqcode = event.seqcode

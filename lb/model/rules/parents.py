@@ -1,10 +1,10 @@
 """How the states of subjobs make the state of their parent (lb.md 3.8).
 
 Subjobs are counted in five classes, and the stored histogram of a parent has only their slots: Running, Done, Cleared,
-Aborted, and Unknown for all the rest. When the class of a subjob changes, ``moved`` brings the histogram of the parent
-up to date. A collection then gets the state that ``state_of`` reads from the histogram; the server tells it so by a
-CollectionState event of its own (``collection_event``). A DAG keeps the histogram only: its state follows its own
-events.
+Aborted, and Unknown for all the rest. When the class of a subjob changes, ``moved`` gives the parent with its
+histogram up to date. A collection then gets the state that ``state_of`` reads from the histogram; the server tells it
+so by a CollectionState event of its own (``collection_event``). A DAG keeps the histogram only: its state follows its
+own events.
 """
 
 from typing import Final
@@ -12,7 +12,7 @@ from typing import Final
 from lb.model.events import EVENTS, INTERNAL, Event
 from lb.model.jobid import JobId
 from lb.model.jobstate import JobState
-from lb.model.status import STATE_CODES, STATES, Status
+from lb.model.status import STATE_CODES, STATES, ZEROS, Status
 from lb.model.times import Timestamp
 
 RUNNING: Final = STATE_CODES["Running"]
@@ -40,12 +40,15 @@ def class_of(child: Status) -> int:
     return _CLASSES.get(child.state, REST)
 
 
-def moved(parent: JobState, before: int, after: int) -> None:
-    """A subjob went from one class to another."""
+def moved(parent: JobState, before: int, after: int) -> JobState:
+    """The parent after a subjob went from one class to another."""
     histogram = parent.status.children_hist
-    if histogram is not None and before != after:
-        histogram[before] -= 1
-        histogram[after] += 1
+    if histogram is None or before == after:
+        return parent
+    numbers = list(histogram)
+    numbers[before] -= 1
+    numbers[after] += 1
+    return parent.show(children_hist=numbers)
 
 
 def state_of(parent: Status) -> str | None:
@@ -70,7 +73,7 @@ def state_of(parent: Status) -> str | None:
 
 def histogram_text(parent: Status) -> str:
     """The histogram in words, as it goes into the event."""
-    numbers = parent.children_hist or [0] * len(STATES)
+    numbers = parent.children_hist or ZEROS
     return ", ".join(f"{name}: {number}" for name, number in zip(STATES, numbers, strict=True) if number)
 
 

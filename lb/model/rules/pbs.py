@@ -3,10 +3,11 @@
 The order is that of the codes: an event with a lower code than the latest one that counted is late.
 """
 
+from types import MappingProxyType
 from typing import Final
 
 from lb.model.events import Event
-from lb.model.jobstate import JobState
+from lb.model.jobstate import JobDraft
 from lb.model.rules.order import Verdict
 from lb.model.rules.steps import Step, follow
 from lb.model.rules.tags import user_tag
@@ -17,12 +18,12 @@ LETTERS: Final = "TQHWREC"
 MOMS: Final = frozenset({"PBSMom", "PBSMomSuperior"})
 
 
-def process(job: JobState, event: Event, verdict: Verdict) -> None:
+def process(job: JobDraft, event: Event, verdict: Verdict) -> None:
     """One event of a job of type PBS."""
     follow(STEPS, LOCATION, job, event, verdict)
 
 
-def _register(job: JobState, event: Event, verdict: Verdict) -> None:
+def _register(job: JobDraft, event: Event, verdict: Verdict) -> None:
     if job.status.owner is None:
         job.status.owner = event.user
     if verdict.usable:
@@ -30,11 +31,11 @@ def _register(job: JobState, event: Event, verdict: Verdict) -> None:
     job.status.network_server = event.fields["ns"]
 
 
-def _tag(job: JobState, event: Event, verdict: Verdict) -> None:
+def _tag(job: JobDraft, event: Event, verdict: Verdict) -> None:
     user_tag(job, event)
 
 
-def _transfer(job: JobState, event: Event, verdict: Verdict) -> None:
+def _transfer(job: JobDraft, event: Event, verdict: Verdict) -> None:
     if event.fields["result"] != "OK":
         return
     if event.source == "PBSClient":
@@ -43,7 +44,7 @@ def _transfer(job: JobState, event: Event, verdict: Verdict) -> None:
         job.status.ce_node = event.fields.get("dest_instance")
 
 
-def _accepted(job: JobState, event: Event, verdict: Verdict) -> None:
+def _accepted(job: JobDraft, event: Event, verdict: Verdict) -> None:
     status = job.status
     if event.source == "PBSServer":
         if verdict.usable:
@@ -57,7 +58,7 @@ def _accepted(job: JobState, event: Event, verdict: Verdict) -> None:
         verdict.bad = True
 
 
-def _queued(job: JobState, event: Event, verdict: Verdict) -> None:
+def _queued(job: JobDraft, event: Event, verdict: Verdict) -> None:
     status, fields = job.status, event.fields
     if verdict.usable:
         status.state = "Waiting"
@@ -67,19 +68,19 @@ def _queued(job: JobState, event: Event, verdict: Verdict) -> None:
         status.pbs_name = status.pbs_name or fields["name"]
 
 
-def _match(job: JobState, event: Event, verdict: Verdict) -> None:
+def _match(job: JobDraft, event: Event, verdict: Verdict) -> None:
     if verdict.usable:
         job.status.state = "Ready"
     job.status.pbs_dest_host = event.fields["dest_host"]
 
 
-def _pending(job: JobState, event: Event, verdict: Verdict) -> None:
+def _pending(job: JobDraft, event: Event, verdict: Verdict) -> None:
     if verdict.usable:
         job.status.state = "Waiting"
     job.status.pbs_reason = event.fields["reason"]
 
 
-def _run(job: JobState, event: Event, verdict: Verdict) -> None:
+def _run(job: JobDraft, event: Event, verdict: Verdict) -> None:
     status, get = job.status, event.fields.get
     if verdict.usable:
         status.state = "Running" if event.source in MOMS else "Scheduled"
@@ -88,27 +89,27 @@ def _run(job: JobState, event: Event, verdict: Verdict) -> None:
     status.pbs_pid = get("pid", 0)
 
 
-def _rerun(job: JobState, event: Event, verdict: Verdict) -> None:
+def _rerun(job: JobDraft, event: Event, verdict: Verdict) -> None:
     if verdict.usable:
         job.status.state = "Waiting"
 
 
-def _done(job: JobState, event: Event, verdict: Verdict) -> None:
+def _done(job: JobDraft, event: Event, verdict: Verdict) -> None:
     if event.source == "PBSServer" and verdict.usable:
         job.status.state = "Done"
         job.status.done_code = "OK"
     job.status.pbs_exit_status = event.fields.get("exit_status", 0)
 
 
-def _usage(job: JobState, event: Event, verdict: Verdict) -> None:
-    tags = dict(event.fields["resources"])
+def _usage(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    tags = MappingProxyType(dict(event.fields["resources"]))
     if event.fields["usage"] == "REQUESTED":
         job.status.pbs_resource_requested = tags
     else:
         job.status.pbs_resource_usage = tags
 
 
-def _error(job: JobState, event: Event, verdict: Verdict) -> None:
+def _error(job: JobDraft, event: Event, verdict: Verdict) -> None:
     status, text = job.status, event.fields["error_desc"]
     if verdict.usable:
         status.state = "Done"
@@ -118,7 +119,7 @@ def _error(job: JobState, event: Event, verdict: Verdict) -> None:
     status.pbs_error_desc = f"\t{text}" if before is None else f"{before}\n\t{text}"
 
 
-def _internal(job: JobState, event: Event, verdict: Verdict) -> None:
+def _internal(job: JobDraft, event: Event, verdict: Verdict) -> None:
     number = event.fields["newstate"]
     if verdict.usable and 0 <= number < len(LETTERS):
         job.status.pbs_state = LETTERS[number]

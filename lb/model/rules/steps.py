@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping
 
 from lb.model.events import Event
-from lb.model.jobstate import JobState
+from lb.model.jobstate import JobDraft
 from lb.model.rules.order import Verdict
 
-Step = Callable[[JobState, Event, Verdict], None]
+Step = Callable[[JobDraft, Event, Verdict], None]
 
 
-def follow(steps: Mapping[str, Step], location: str, job: JobState, event: Event, verdict: Verdict) -> None:
+def follow(steps: Mapping[str, Step], location: str, job: JobDraft, event: Event, verdict: Verdict) -> None:
     """Take the step of the event's type, if there is one; a job that is nowhere yet is at `location` then."""
     step = steps.get(event.type.name)
     if step is not None:

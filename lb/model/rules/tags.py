@@ -1,17 +1,16 @@
 """User tags, the same for every kind of job that has them (lb.md 3.5)."""
 
+from types import MappingProxyType
+
 from lb.model.events import Event
-from lb.model.jobstate import JobState
+from lb.model.jobstate import JobDraft
 from lb.model.seqcode import compare
 
 
-def user_tag(job: JobState, event: Event) -> None:
+def user_tag(job: JobDraft, event: Event) -> None:
     """UserTag: names in lower case; of two values the one with the newer code stays."""
     name, code = event.fields["name"].lower(), event.seqcode
     before = job.tag_codes.get(name)
     if before is None or compare(code, before) > 0:
-        tags = job.status.user_tags
-        if tags is None:
-            tags = job.status.user_tags = {}
-        tags[name] = event.fields["value"]
-        job.tag_codes[name] = code
+        job.status.user_tags = MappingProxyType({**(job.status.user_tags or {}), name: event.fields["value"]})
+        job.tag_codes = MappingProxyType({**job.tag_codes, name: code})

@@ -7,25 +7,26 @@ from collections.abc import Callable
 from typing import Final
 
 from lb.model.events import Event
-from lb.model.jobstate import JobState
+from lb.model.jobstate import JobDraft
 from lb.model.rules import glite, leftovers
 from lb.model.rules.order import Verdict
+from lb.model.status import with_slot
 
-Step = Callable[[JobState, Event, Verdict], None]
+Step = Callable[[JobDraft, Event, Verdict], None]
 LOCATION: Final = "this is FILE TRANSFER"
 
 
-def process(job: JobState, event: Event, verdict: Verdict) -> None:
+def process(job: JobDraft, event: Event, verdict: Verdict) -> None:
     """One event of a job of type FILE_TRANSFER."""
     _run(STEPS, job, event, verdict)
 
 
-def process_collection(job: JobState, event: Event, verdict: Verdict) -> None:
+def process_collection(job: JobDraft, event: Event, verdict: Verdict) -> None:
     """One event of a job of type FILE_TRANSFER_COLLECTION."""
     _run(COLLECTION_STEPS, job, event, verdict)
 
 
-def _run(steps: dict[str, Step], job: JobState, event: Event, verdict: Verdict) -> None:
+def _run(steps: dict[str, Step], job: JobDraft, event: Event, verdict: Verdict) -> None:
     step = steps.get(event.type.name)
     if step is not None:
         step(job, event, verdict)
@@ -33,7 +34,7 @@ def _run(steps: dict[str, Step], job: JobState, event: Event, verdict: Verdict) 
         job.status.location = LOCATION
 
 
-def _register(job: JobState, event: Event, verdict: Verdict) -> None:
+def _register(job: JobDraft, event: Event, verdict: Verdict) -> None:
     status, fields = job.status, event.fields
     if status.owner is None:
         status.owner = event.user
@@ -43,19 +44,19 @@ def _register(job: JobState, event: Event, verdict: Verdict) -> None:
         status.parent_job = str(parent)
 
 
-def _register_collection(job: JobState, event: Event, verdict: Verdict) -> None:
+def _register_collection(job: JobDraft, event: Event, verdict: Verdict) -> None:
     _register(job, event, verdict)
     status = job.status
     status.children_num = event.fields.get("nsubjobs", 0)
     if status.children_hist is not None:
-        status.children_hist[leftovers.UNKNOWN_SLOT] = status.children_num
+        status.children_hist = with_slot(status.children_hist, leftovers.UNKNOWN_SLOT, status.children_num)
 
 
-def _addresses(job: JobState, event: Event, verdict: Verdict) -> None:
+def _addresses(job: JobDraft, event: Event, verdict: Verdict) -> None:
     job.status.ft_src, job.status.ft_dest = event.fields["src"], event.fields["dest"]
 
 
-def _progress(job: JobState, event: Event, verdict: Verdict) -> None:
+def _progress(job: JobDraft, event: Event, verdict: Verdict) -> None:
     status, result = job.status, event.fields["result"]
     if result == "START":
         status.state = "Running"
@@ -67,13 +68,13 @@ def _progress(job: JobState, event: Event, verdict: Verdict) -> None:
         status.failure_reasons = "\n".join(filter(None, (status.failure_reasons, reason))) or None
 
 
-def _abort(job: JobState, event: Event, verdict: Verdict) -> None:
+def _abort(job: JobDraft, event: Event, verdict: Verdict) -> None:
     status = job.status
     status.state, status.location, status.reason = "Aborted", "none", event.fields["reason"]
     status.remove_from_proxy = True
 
 
-def _sandbox(job: JobState, event: Event, verdict: Verdict) -> None:
+def _sandbox(job: JobDraft, event: Event, verdict: Verdict) -> None:
     status = job.status
     status.ft_sandbox_type = event.fields["sandbox_type"]
     compute = leftovers.job_id(event.fields.get("compute_job"))

@@ -7,7 +7,7 @@ is never seen set; so it is here.
 from typing import Final
 
 from lb.model.events import Event
-from lb.model.jobstate import JobState
+from lb.model.jobstate import JobDraft
 from lb.model.rules.order import Verdict
 from lb.model.rules.steps import Step, follow
 
@@ -16,18 +16,18 @@ OUTSIDE: Final = frozenset({"CloudManager", "VMManager"})
 """Sources that see the machine from outside; VMSystem is the machine itself."""
 
 
-def process(job: JobState, event: Event, verdict: Verdict) -> None:
+def process(job: JobDraft, event: Event, verdict: Verdict) -> None:
     """One event of a job of type VIRTUAL_MACHINE."""
     follow(STEPS, LOCATION, job, event, verdict)
 
 
-def _register(job: JobState, event: Event, verdict: Verdict) -> None:
+def _register(job: JobDraft, event: Event, verdict: Verdict) -> None:
     if job.status.owner is None:
         job.status.owner = event.user
     job.status.state, job.status.vm_state = "Submitted", "PENDING"
 
 
-def _create(job: JobState, event: Event, verdict: Verdict) -> None:
+def _create(job: JobDraft, event: Event, verdict: Verdict) -> None:
     status, fields = job.status, event.fields
     status.vm_require, status.vm_id, status.vm_name = fields["require"], fields["id"], fields["name"]
     status.owner = fields["owner"]
@@ -35,11 +35,11 @@ def _create(job: JobState, event: Event, verdict: Verdict) -> None:
     status.vm_image = fields.get("image", status.vm_image)
 
 
-def _host(job: JobState, event: Event, verdict: Verdict) -> None:
+def _host(job: JobDraft, event: Event, verdict: Verdict) -> None:
     job.status.vm_phy_hostname = event.fields["hostname"]
 
 
-def _running(job: JobState, event: Event, verdict: Verdict) -> None:
+def _running(job: JobDraft, event: Event, verdict: Verdict) -> None:
     status = job.status
     if event.source in OUTSIDE:
         if status.vm_state != "REALLY-RUNNING":
@@ -52,7 +52,7 @@ def _running(job: JobState, event: Event, verdict: Verdict) -> None:
     status.state = "Running"
 
 
-def _shutdown(job: JobState, event: Event, verdict: Verdict) -> None:
+def _shutdown(job: JobDraft, event: Event, verdict: Verdict) -> None:
     status = job.status
     if event.source == "CloudManager":
         status.state, status.vm_state = "Waiting", "SHUTDOWN"
@@ -60,18 +60,18 @@ def _shutdown(job: JobState, event: Event, verdict: Verdict) -> None:
         status.vm_state = "RUNNING"
 
 
-def _stop(job: JobState, event: Event, verdict: Verdict) -> None:
+def _stop(job: JobDraft, event: Event, verdict: Verdict) -> None:
     job.status.state, job.status.vm_state = "Waiting", "STOPPED"
 
 
-def _resume(job: JobState, event: Event, verdict: Verdict) -> None:
+def _resume(job: JobDraft, event: Event, verdict: Verdict) -> None:
     job.status.state, job.status.vm_state = "Waiting", "PENDING"
 
 
 _ENDS: Final = {"OK": ("OK", "DONE"), "DELETE": ("CANCELLED", "DONE"), "FAILURE": ("FAILED", "FAILURE")}
 
 
-def _done(job: JobState, event: Event, verdict: Verdict) -> None:
+def _done(job: JobDraft, event: Event, verdict: Verdict) -> None:
     status = job.status
     status.state = "Done"
     status.done_code, status.vm_state = _ENDS[event.fields["status_code"]]

@@ -1,5 +1,6 @@
 """The table of status attributes against the facts, and the forms of a status: native, web service, stored, viewed."""
 
+import json
 import re
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -70,7 +71,7 @@ def cleared() -> JobState:
             f' DG.SRC_INSTANCE="" DG.EVNT="{name}" DG.JOBID="https://localhost:9000/abc"'
             f' DG.SEQCODE="{code.format(number)}" DG.USER="/CN=Test User" {fields}'
         )
-        machine.apply(job, ulm.parse(line))
+        job = machine.apply(job, ulm.parse(line))
     return job
 
 
@@ -144,7 +145,19 @@ def test_a_stored_state_comes_back_equal() -> None:
     assert text.isascii()
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"v": "other"}', "no json"])
+HOSTILE = (
+    "", "[]", "{}", '{"v": "other"}', "no json", '"v"', "[" * 100_000, *(
+        json.dumps({"v": VERSION, "s": status, "b": book})
+        for status, book in (
+            ({"no_such": 1}, {}), ({}, {"no_such": 1}), ([], {}), ({}, []), ({"state": 5}, {}), ({"children": 5}, {}),
+            ({"user_tags": 5}, {}), ({"stateEnterTimes": 1}, {}), ({}, {"branches": {"x": []}}), ({}, {"branches": 7}),
+            ({}, {"tag_codes": "x"}), ({"__class__": "x"}, {}),
+        )
+    ),
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
 def test_a_stored_state_of_another_version_is_refused(text: str) -> None:
     with pytest.raises(StateVersionError):
         JobState.load(text)
@@ -157,26 +170,45 @@ def test_a_new_status_has_its_defaults() -> None:
     assert (status.cpuTime, status.cream_exit_code, status.sandbox_retrieved) == (-1, -1, "NOTYET")
 
 
-def test_copies_are_independent() -> None:
-    status = cleared().status
-    twin = status.copy(state="Purged")
-    assert (status.state, twin.state) == ("Cleared", "Purged")
-    assert twin.stateEnterTimes is not status.stateEnterTimes
-    assert twin.terminal
+def test_a_status_does_not_change() -> None:
+    job = cleared()
+    status = job.status
+    twin = status.replace(state="Purged")
+    assert (status.state, twin.state, twin.terminal) == ("Cleared", "Purged", True)
+    assert twin != status == twin.replace(state="Cleared")
     assert status.entered["Done"] == 1767225606
+    for value, name in ((status, "state"), (status, "no_such"), (job, "status"), (job, "last_seqcode")):
+        with pytest.raises(AttributeError, match="does not change"):
+            setattr(value, name, None)
+        with pytest.raises(AttributeError, match="does not change"):
+            delattr(value, name)
+    with pytest.raises(TypeError):
+        status.user_tags["color"] = "b"  # type: ignore[index]
+
+
+def test_a_status_keeps_no_list_of_others() -> None:
+    tags, hist = {"a": "1"}, [0] * 12
+    status = Status(user_tags=tags, children_hist=hist, children=["x"])
+    tags["a"], hist[3] = "2", 7
+    assert (status.user_tags, status.children_hist, status.children) == ({"a": "1"}, (0,) * 12, ("x",))
+    assert status == Status(user_tags={"a": "1"}, children_hist=(0,) * 12, children=("x",), reason=None, exit_code=0)
+    assert status != Status(user_tags={"a": "1"})
+    with pytest.raises(TypeError, match="no attribute no_such"):
+        Status(no_such=1)
+    assert repr(Status(state="Done", jobId="https://h:9000/a")) == "Status(state='Done', jobId='https://h:9000/a')"
 
 
 def test_views() -> None:
     status = cleared().status
     assert view(status, Flag(0)).jdl is None
     assert view(status, Flag.CLASSADD).jdl == "[]"
-    assert view(status, Flag(0)).children_hist == [0] * 12, "a job without subjobs always shows an empty histogram"
-    parent = status.copy(children_num=2, children_hist=[0] * 10 + [2, 0])
+    assert view(status, Flag(0)).children_hist == (0,) * 12, "a job without subjobs always shows an empty histogram"
+    parent = status.replace(children_num=2, children_hist=[0] * 10 + [2, 0])
     children = [Status(state="Running"), Status(state="Done")]
     assert view(parent, Flag(0)).children_hist is None
-    assert view(parent, Flag.CHILDHIST_FAST).children_hist == [0] * 10 + [2, 0]
+    assert view(parent, Flag.CHILDHIST_FAST).children_hist == (*[0] * 10, 2, 0)
     thorough = view(parent, Flag.CHILDHIST_THOROUGH, ["a", "b"], children)
     assert (thorough.children_hist, thorough.children, thorough.children_states) == (count(children), None, None)
     everything = view(parent, ALL_WS, ["a", "b"], children)
-    assert (everything.children, everything.children_states) == (["a", "b"], children)
+    assert (everything.children, everything.children_states) == (("a", "b"), tuple(children))
     assert count(children)[STATE_CODES["Done"]] == 1

@@ -98,8 +98,7 @@ def test_all_recorded_events_and_their_statuses_fit_the_contract(tmp_path: Path)
         rows = [row for line in lines for row in json.loads(line)["events"] if row.get("reply", 0) == 0]
     for row in rows[::3]:
         event = ulm.parse(row["ulm"])
-        job = jobs.setdefault(event.jobid, machine.new_status(event.jobid))
-        machine.apply(job, event)
+        jobs[event.jobid] = machine.apply(jobs.get(event.jobid) or machine.new_status(event.jobid), event)
         sent.append(ws.event_to_ws(event, contract.types))
     states = [ws.status_to_ws(job.status, contract.types) for job in jobs.values() if job.status.state != "Undefined"]
     answers: list[tuple[str, str, list[Any], dict[str, Any]]] = [

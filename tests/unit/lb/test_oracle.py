@@ -94,18 +94,18 @@ class Store:
             self.stale.discard(name)
             self.jobs[name] = machine.recompute(self.events[name], self.jobs[name].status.owner)
         else:
-            self.apply(self.jobs.setdefault(name, machine.new_status(event.jobid, event.user)), event)
+            self.apply(name, self.jobs.get(name) or machine.new_status(event.jobid, event.user), event)
 
-    def apply(self, job: JobState, event: Event) -> None:
+    def apply(self, name: str, job: JobState, event: Event) -> None:
         new, before = job.status.jobtype is None, parents.class_of(job.status)
-        machine.apply(job, event)
+        job = self.jobs[name] = machine.apply(job, event)
         if new and event.name == "RegJob" and event.get("nsubjobs"):
             for child in subjobs(event.jobid, event.get("seed"), event.get("nsubjobs")):
                 self.jobs.setdefault(str(child), machine.new_subjob(child, job.status, event.timestamp))
         after, parent = parents.class_of(job.status), self.jobs.get(job.status.parent_job or "")
         if parent is None or after == before:
             return
-        parents.moved(parent, before, after)
+        parent = self.jobs[job.status.parent_job or ""] = parents.moved(parent, before, after)
         news = parents.collection_event(
             parent.status, event, now=SERVER_TIME, host="h", server_dn="x", seqcode=parent.last_seqcode or ""
         )

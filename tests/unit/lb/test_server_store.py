@@ -56,7 +56,7 @@ def test_all_at_once_gives_the_same_as_one_by_one(bench: Bench) -> None:
     for text in life(alone):
         bench.must_log([text])
     first, second = bench.status(together, flags=Flag.CLASSADD), bench.status(alone, flags=Flag.CLASSADD)
-    assert first.copy(jobId=None) == second.copy(jobId=None)
+    assert first.replace(jobId=None) == second.replace(jobId=None)
 
 
 def test_a_repeated_delivery_is_stored_once(bench: Bench) -> None:
@@ -218,7 +218,7 @@ def test_a_collection_has_its_subjobs_at_once(bench: Bench) -> None:
         status = bench.status(child)
         assert (status.state, status.parent_job, status.owner) == ("Submitted", str(parent), USER_DN)
     shown = bench.status(parent, flags=Flag.CHILDREN | Flag.CHILDHIST_THOROUGH)
-    assert shown.children == sorted(map(str, children))
+    assert shown.children == tuple(sorted(map(str, children)))
     assert shown.children_hist is not None and shown.children_hist[1] == 3
 
 
