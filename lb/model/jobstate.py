@@ -84,7 +84,7 @@ class JobState(Frozen, JobDraft):
 
     def dump(self) -> str:
         """The stored form: JSON, ASCII only, unset values left out."""
-        book = {name: value for name, value in self.__dict__.items() if value and name in _BOOK}
+        book = {name: value for name, value in self.__dict__.items() if (value or value == "") and name in _BOOK}
         stored = {"v": VERSION, "s": self.status.values(), "b": book}
         return json.dumps(stored, separators=(",", ":"), default=_plain)
 
