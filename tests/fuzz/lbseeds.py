@@ -57,7 +57,7 @@ SEEDS: dict[str, list[bytes]] = {
         f"{PbsCode(1, 2, 3, 4, 5)}\n{PbsCode(1, 2, 3, 4, 6)}".encode(),
         f"{CondorCode('20260218215512', '0000000100', '017', 'C')}\nTIMESTAMP=1:EV.CODE=".encode(),
     ],
-    "job id": [b"https://h.example.org:9000/NOTIF:a-_1?info", b"https://[::1]:70/FT:a", b"h.example.org:90", b"[::1]:7"],
+    "job id": [b"https://h.example.org:9000/NOTIF:a-_1?info", b"https://[::1]:70/FT:a", b"h.example.org:90", b"[::1]"],
     "date": [b"20260313114125.327248", b"20260230999999.5", b"00010101000000"],
     "stored state": [
         machine.run(machine.new_status(_JOB), [ulm.parse(line) for line in life.split(b"\n")]).dump().encode()
