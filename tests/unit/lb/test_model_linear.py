@@ -94,8 +94,9 @@ def test_no_pattern_tries_again(name: str) -> None:
             continue
         if target.value.id == "re" and target.attr not in ("compile", "escape"):
             assert isinstance(call.args[0], ast.Constant), f"{name}: a pattern that nobody can read"
-            assert is_linear(str(call.args[0].value)), f"{name}: {call.args[0].value}"
-            assert target.attr not in SCANNING or is_short(str(call.args[0].value)), f"{name}: {call.args[0].value}"
+            written = str(call.args[0].value)
+            assert is_linear(written), f"{name}: {written}"
+            assert target.attr not in SCANNING or is_short(written), f"{name}: {written}"
         if target.value.id in compiled and target.attr in SCANNING:
             assert is_short(compiled[target.value.id].pattern), f"{name}.{target.value.id}"
 
