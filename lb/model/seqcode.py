@@ -148,6 +148,11 @@ def _remembered(text: str) -> tuple[int, ...] | None:
     return _numbers(_GLITE, text)
 
 
+def forget() -> None:
+    """Read all codes anew from now on; for measurements."""
+    _remembered.cache_clear()
+
+
 class PbsCode(NamedTuple):
     """The form of PBS jobs."""
 
