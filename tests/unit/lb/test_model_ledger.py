@@ -88,7 +88,8 @@ def test_what_is_not_here() -> None:
 
 def test_a_repeated_event_is_dropped() -> None:
     events = [registration(ONE), *life(ONE)]
-    assert filled(*events, *events).events(ONE) == tuple(events)
+    ledger = filled(*events, *events)
+    assert (ledger.events(ONE), ledger.repeated) == (tuple(events), 4)
 
 
 def test_hosts_are_the_same_in_any_case() -> None:
