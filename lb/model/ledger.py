@@ -94,7 +94,8 @@ def when_known(event: Event) -> Timestamp:
 class Ledger:
     """The jobs of ``server`` (host or host:port); of every server when it is None.
 
-    ``clock``: the time of the events that the ledger makes; ``host``, ``dn``: who it is in them.
+    ``clock``: the time of the events that the ledger makes; ``host``, ``dn``: who it is in them; ``repeated``: how many
+    events came that were there already.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class Ledger:
         self._clock = clock
         self._host = host
         self._dn = dn
+        self.repeated = 0
         self._jobs: dict[JobId, _Job] = {}
         self._children: dict[JobId, dict[JobId, None]] = {}
 
@@ -172,6 +174,7 @@ class Ledger:
             job = self._add(event.jobid, owner, machine.new_status(event.jobid, owner))
         key = store.identity(event)
         if key in job.seen:
+            self.repeated += 1
             return None
         if event.type.name == "ChangeACL":
             try:

@@ -15,6 +15,7 @@ from lb.model import machine, ulm
 from lb.model.catalogue import LEVEL_CODES, SOURCE_CODES
 from lb.model.events import Event
 from lb.model.jobid import JobId
+from lb.model.people import same_person
 from lb.model.rules import parents, store
 from lb.model.rules.store import Relative, Zombie
 from lb.model.seqcode import NULL
@@ -181,6 +182,8 @@ class Batch:
         parent = self.get(job.parent.unique) if job.parent is not None and before != after else None
         if parent is None or parent.jobid != job.parent or not parent.state.status.children_num:
             return None
+        if not same_person(parent.owner, job.owner):
+            return None  # named as a parent before it was registered, by somebody else
         parent.state = parents.moved(parent.state, before, after)
         parent.changed = True
         told = parents.collection_event(

@@ -277,6 +277,17 @@ def test_nobody_hangs_his_transfer_into_another_ones_collection(bench: Bench) ->
     assert bench.status(parent).state == "Running"
 
 
+def test_a_parent_that_comes_later_has_no_strangers_for_subjobs(bench: Bench) -> None:
+    parent, stranger = new(), new()
+    bench.must_log([registration(stranger, OTHER_DN, parent=parent)], by=OTHER_DN)
+    bench.must_log([registration(parent, jobtype="COLLECTION", nsubjobs=1, seed="s")])
+    bench.must_log([line("Running", stranger, 1, OTHER_DN, node="wn")], by=OTHER_DN)
+    status = bench.status(parent, flags=Flag.CHILDREN | Flag.CHILDSTAT)
+    [own] = ids.subjobs(parent, "s", 1)
+    assert (status.state, status.children) == ("Submitted", (str(own),))
+    assert status.children_states is not None and len(status.children_states) == 1
+
+
 def test_news_do_not_climb_for_ever(bench: Bench) -> None:
     """Registered from the inside to the outside, nobody sees how deep it becomes."""
     chain = [new() for _ in range(700)]
@@ -288,6 +299,7 @@ def test_news_do_not_climb_for_ever(bench: Bench) -> None:
     bench.must_log(life(chain[0])[1:4])
     states = [bench.status(job).state for job in chain[:20]]
     assert states == ["Running"] * 17 + ["Submitted"] * 3
+    assert bench.status(chain[-2], flags=Flag.CHILDSTAT).children_states
 
 
 @pytest.mark.parametrize("name", ["ConnectJob", "DisconnectJob"])
