@@ -21,9 +21,8 @@ from lb.model.families.transfer import TRANSFER
 from lb.model.families.virtual import VIRTUAL_MACHINE
 from lb.model.jobid import JobId
 from lb.model.jobstate import JobState
-from lb.model.rules.cream import CREAM_STATES
 from lb.model.seqcode import CondorCode, PbsCode, SeqCode
-from lb.model.status import STATES
+from lb.model.status import ATTRIBUTE, STATES
 
 JOB = JobId("lb.example.org", 9000, "job")
 PARENT = JobId("lb.example.org", 9000, "parent")
@@ -42,10 +41,11 @@ _EVERYWHERE = tuple(EVENTS[name] for name in ("RegJob", "UserTag", "Abort", "San
 
 # ---- values ---------------------------------------------------------------------------------------------------------
 
+_CREAM_STATES = tuple(name.lower() for name in ATTRIBUTE["cream_state"].values)
 _WORDS = st.sampled_from(("a", "b", "Unresolved", "N/A", "7", "two\nlines", 'q"\\', "\u010d"))
 _PARTICULAR: dict[tuple[str, str], st.SearchStrategy[Any]] = {
     ("CollectionState", "state"): st.sampled_from((*STATES[1:], "nonsense")),
-    ("CREAMStatus", "new_state"): st.sampled_from((*CREAM_STATES, "nonsense")),
+    ("CREAMStatus", "new_state"): st.sampled_from((*_CREAM_STATES, "nonsense")),
     ("Sandbox", "transfer_job"): st.sampled_from((str(PARENT), "no id")),
     ("Sandbox", "compute_job"): st.sampled_from((str(PARENT), "no id")),
     ("GrantPayloadOwnership", "payload_owner"): st.sampled_from(USERS),

@@ -40,10 +40,10 @@ from hypothesis import strategies as st
 
 import lbsequences as sequences
 from lb.model import machine
+from lb.model.catalogue import SOURCES
 from lb.model.events import EVENTS, Event
 from lb.model.jobstate import JobState
 from lb.model.machine import Outcome
-from lb.model.rules.rows import find_row
 from lb.model.seqcode import SeqCode, compare, in_order
 from lb.model.status import NAMES, STATE_CODES, Status
 from lbsequences import GLITE_TYPES, JOB_TYPES, LM, WM, lived, run
@@ -181,12 +181,26 @@ ENDS = {"Abort": None, "Clear": None, "Cancel": "DONE", "Done": "CANCELLED"}
 MOVES = frozenset({"ReallyRunning", "Cancel", "CollectionState", "RegJob"})
 
 
+_ANY = frozenset(SOURCES)
+_UI, _NS, _WM, _JC = (frozenset({name}) for name in (sequences.UI, sequences.NS, WM, sequences.JC))
+_LM, _LRMS = frozenset({LM}), frozenset({sequences.LRMS})
+SETTLES: Mapping[tuple[str, str | None], frozenset[str]] = {
+    ("Transfer", "OK"): _UI | _JC,
+    ("Transfer", "FAIL"): _UI | _JC,
+    ("Accepted", None): _NS | _LRMS,
+    ("Refused", None): _NS | _LM | _LRMS,
+    ("EnQueued", "OK"): _NS | _LM,
+    ("EnQueued", "FAIL"): _NS | _WM,
+    ("DeQueued", None): _WM,
+    **{(name, None): _ANY for name in ("HelperCall", "HelperReturn", "Match", "Pending", "Running", "Abort", "Clear")},
+    **{("Done", code): _ANY - _LRMS for code in ("OK", "FAILED", "CANCELLED")},
+}
+"""Events that, in time, always lead a simple job to one and the same state and place, and from whom (lb.md 3.5)."""
+
+
 def settles(event: Event) -> bool:
-    """Whether a usable event of a simple job always leads to the same state and place."""
-    row = find_row(event)
-    if row is None or row.state is None or row.where is None or row.late or row.hide_lm:
-        return False
-    return event.get("status_code") != "KILLED" and event.source != "CREAMExecutor"
+    outcome = event.get("result") or event.get("status_code")
+    return event.source in SETTLES.get((event.name, outcome), ()) and event.source != "CREAMExecutor"
 
 
 def disturbs(event: Event) -> bool:
