@@ -36,7 +36,6 @@ def really_running(job: JobDraft, event: Event, verdict: Verdict) -> None:
         job.branch_tag_seqcode = event.seqcode
         if verdict.usable:
             job.last_branch_seqcode = event.seqcode
-            job.status.state = "Running"
     elif event.source == LM:
         if not _tagged_by_worker_node(job, event, verdict):
             verdict.bad = True
