@@ -29,7 +29,7 @@ def reset_branches(job: JobDraft, event: Event) -> None:
 
 
 def really_running(job: JobDraft, event: Event, verdict: Verdict) -> None:
-    """The user's program runs: the branch of this event is the one that counts."""
+    """the user's program runs: this branch counts from now on, destination, node and description are taken from it"""
     if verdict.branch in (Branch.BAD, Branch.OLD):
         return
     if event.source == LRMS:
