@@ -14,7 +14,7 @@ from lb.model import dot
 from lb.model.diagrams import COLLECTION_STATE, DIAGRAMS
 from lb.model.rules import condor, cream, glite, parents, pbs, transfer, virtual
 from lb.model.rules.rows import ANY, COUNTS, Change, Key, Row, Rules
-from lb.model.status import ATTRIBUTE, STATE_DOC, STATES, TERMINAL
+from lb.model.status import STATE_DOC, STATES, TERMINAL
 
 PAGE = Path(__file__).parent / "states.md"
 FOLDER = Path(__file__).parent / "states"
@@ -135,21 +135,13 @@ def _besides(row: Row) -> Iterator[str]:
     if row.worth is not None:
         yield f"**{row.worth.value}**"
     if row.only is not None:
-        yield _condition(*row.only)
+        yield f"{row.condition}:"
     if row.reason:
         yield f"{_names(row.reason)} from the event{', if given' if row.given else ''}"
     for name, value in row.sets:
         yield f"`{name}` {_value(value)}"
     if row.hide_lm:
         yield "its code is remembered with LM 0"
-
-
-def _condition(name: str, values: frozenset[object]) -> str:
-    """When the rest of a row holds: while an attribute has these values, or unless it has the others."""
-    known: set[object] = {None, *(STATES if name == "state" else ATTRIBUTE[name].values)}
-    others = known - values
-    words, listed = ("while", values) if len(values) <= len(others) else ("unless", others)
-    return f"{words} `{name}` is {' or '.join(sorted(map(str, listed)))}:"
 
 
 def _names(names: tuple[str, ...]) -> str:

@@ -16,6 +16,7 @@ module         what it knows
 ``jobstate``   status and bookkeeping of a job under computation, and how they are stored
 ``machine``    event + state -> state; its text states the rules
 ``rules``      the rules as tables, one module per kind of job
+``diagrams``   the rules as state diagrams; ``dot`` writes them for Graphviz
 ``view``       what of a status a query shows
 ``native``     the status as native XML and JSON show it
 ``ws``         status and event as records of the web service

@@ -107,7 +107,7 @@ def _remark(row: Row, attributes: tuple[str, ...]) -> str:
     values = dict(row.sets)
     said = [str(values[name]) for name in attributes if name in values]
     if row.only is not None and said:
-        said.append("conditionally")
+        said[-1] += f" {row.condition}"
     if row.worth is Worth.BAD:
         said.append("a bad event")
     return ", ".join(said)

@@ -82,7 +82,7 @@ def _column(diagram: Diagram) -> Iterator[str]:
     """The states one below the other, with the usual way through them."""
     inside = [state for state in diagram.states if state in diagram.boxes[0].states]
     column = ["start", *inside]
-    usual = {"start", "Submitted", *(arrow.head for arrow in diagram.arrows)} - {"Aborted", "Cancelled"}
+    usual = set(column) - {"Aborted", "Cancelled"}
     for before, after in zip(column, column[1:], strict=False):
         yield f"{before} -> {after} [{_USUAL if before in usual and after in usual else _HIDDEN}]"
     if "Cleared" in diagram.states and "Cleared" not in inside:

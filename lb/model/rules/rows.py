@@ -21,7 +21,7 @@ from typing import Any, Final
 from lb.model.events import Event
 from lb.model.jobstate import JobDraft
 from lb.model.rules.order import Verdict
-from lb.model.status import STATE_CODES, StatusDraft, with_slot
+from lb.model.status import ATTRIBUTE, STATE_CODES, STATES, StatusDraft, with_slot
 
 UI, NS, WMS, JC, LM = "UserInterface", "NetworkServer", "WorkloadManager", "JobController", "LogMonitor"
 LRMS = "LRMS"
@@ -71,6 +71,17 @@ class Row:
     may: str | None = None
     worth: Worth | None = None
     hide_lm: bool = False
+
+
+    @property
+    def condition(self) -> str:
+        """``only`` in words, empty without one: ``unless vm_state is REALLY-RUNNING``."""
+        if self.only is None:
+            return ""
+        name, values = self.only
+        known = {None, *(STATES if name == "state" else ATTRIBUTE[name].values)}
+        word, told = min(("while", values), ("unless", known - values), key=lambda choice: len(choice[1]))
+        return f"{word} {name} is {' or '.join(sorted(map(str, told)))}"
 
 
 Key = tuple[str, str | None, str]
