@@ -1,4 +1,4 @@
-"""State diagrams made from the tables of rules, as Graphviz text (``docs/states``).
+"""State diagrams made from the tables of rules. ``lb.model.dot`` writes them for Graphviz, ``docs/states`` keeps them.
 
 What can be drawn follows from the rows: the state that an event leads to does not depend on the state that the job is
 in, only whether the event counts does. So there are few sets of states that arrows lead from, the *boxes*:
@@ -7,8 +7,8 @@ in, only whether the event counts does. So there are few sets of states that arr
   worker node, which alone are left by rows that are ``Worth.LATE``;
 * for all others one box with every state.
 
-In the picture each box has a dot; an arrow from the dot leads from every state in the box. What an event does to a
-final state is drawn from that state: these are the exceptions.
+An arrow leads from every state of a box. What an event does to a final state outside of the box is an arrow from that
+state: these are the exceptions.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ REGISTRATION: Final = "RegJob"
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why a state is entered: an event by its key, or words.
+    """Why a state is entered: an event by its key.
 
     ``source`` ANY stands for all sources but those in ``but``. ``remark``: what else is entered or to be known.
     """
@@ -84,6 +84,16 @@ class Diagram:
         """All states, in the order of their codes."""
         known = {arrow.head for arrow in self.arrows}.union(*(box.states for box in self.boxes))
         return sorted(known, key=STATES.index)
+
+    @property
+    def inside(self) -> list[str]:
+        """The states in the outer box."""
+        return [state for state in self.states if state in self.boxes[0].states]
+
+    @property
+    def outside(self) -> list[str]:
+        """The other states."""
+        return [state for state in self.states if state not in self.boxes[0].states]
 
     def leads(self, state: str, event: str, outcome: str | None, source: str) -> list[Arrow]:
         """The arrows that an event takes from a state."""

@@ -35,14 +35,12 @@ _WIDTH: Final = 40
 def text(diagram: Diagram) -> str:
     """The diagram in the language of Graphviz."""
     groups = list(_gathered(diagram))
-    boxed = diagram.boxes[0].states
     title = _quoted(diagram.title + "\n" + diagram.note)
     lines = [*_ATTRIBUTES, f"label={title}", _START]
     lines += _box(diagram, groups, 0)
-    outside = [state for state in diagram.states if state not in boxed]
-    lines += [_node(diagram, state) for state in outside]
-    if len(outside) > 1:
-        lines.append(f"{{ rank=same; {' -> '.join(outside)} [style=invis] }}")
+    lines += [_node(diagram, state) for state in diagram.outside]
+    if len(diagram.outside) > 1:
+        lines.append(f"{{ rank=same; {' -> '.join(diagram.outside)} [style=invis] }}")
     lines += _column(diagram)
     lines += [line for group in groups for line in group.edges(diagram)]
     return "\n".join([f"digraph {_quoted(diagram.title)} {{", *(f"  {line}" for line in lines), "}"]) + "\n"
@@ -58,7 +56,7 @@ def _quoted(words: str) -> str:
 def _node(diagram: Diagram, state: str) -> str:
     double = "peripheries=2, " if state in TERMINAL else ""
     pale = "" if any(arrow.head == state for arrow in diagram.arrows) else f"{_PALE}, "
-    group = "group=column, " if state in diagram.boxes[0].states or state == "Cleared" else ""
+    group = "group=column, " if state in (*diagram.inside, "Cleared") else ""
     return f"{state} [{double}{pale}{group}tooltip={_quoted(STATE_DOC[state])}]"
 
 
@@ -69,8 +67,7 @@ def _box(diagram: Diagram, groups: "Sequence[Group]", number: int) -> list[str]:
     box, inner = diagram.boxes[number], frozenset[str]().union(*(box.states for box in diagram.boxes[number + 1 :]))
     return [
         f"subgraph cluster_{number} {{",
-        f'  label={_quoted(box.label)}; {_BOX}; '
-        f'fillcolor="{_SHADES[number % 2]}"',
+        f'  label={_quoted(box.label)}; {_BOX}; fillcolor="{_SHADES[number]}"',
         *(f"  {line}" for line in _box(diagram, groups, number + 1)),
         *(f"  {_node(diagram, state)}" for state in diagram.states if state in box.states - inner),
         *(f"  {group.node}" for group in groups if group.box == number),
@@ -80,15 +77,14 @@ def _box(diagram: Diagram, groups: "Sequence[Group]", number: int) -> list[str]:
 
 def _column(diagram: Diagram) -> Iterator[str]:
     """The states one below the other, with the usual way through them."""
-    inside = [state for state in diagram.states if state in diagram.boxes[0].states]
-    column = ["start", *inside]
+    column = ["start", *diagram.inside]
     usual = set(column) - {"Aborted", "Cancelled"}
     for before, after in zip(column, column[1:], strict=False):
         yield f"{before} -> {after} [{_USUAL if before in usual and after in usual else _HIDDEN}]"
-    if "Cleared" in diagram.states and "Cleared" not in inside:
-        after = inside[-1]
-        yield f"{after} -> Cleared [{_USUAL if after == 'Done' else _HIDDEN}, minlen=2]"
-        if after != "Done":
+    if "Cleared" in diagram.outside:
+        last = column[-1]
+        yield f"{last} -> Cleared [{_USUAL if last == 'Done' else _HIDDEN}, minlen=2]"
+        if last != "Done":
             yield f"Done -> Cleared [{_USUAL}, constraint=false]"
 
 
@@ -123,12 +119,13 @@ class Group:
         return f"{self.head} -> {self.tail} [{style}, dir=back]"
 
     def edges(self, diagram: Diagram) -> Iterator[str]:
+        """What ties the group to its state, and holds it beside it."""
         if self.box is None:
             words = ", ".join(f"{cause.who}: {cause.what}" for cause in _joined(self.causes))
             style = f"label={_quoted(f' {words} ')}, {_EXCEPTION}"
             yield self._exception(diagram.states, style)
             return
-        inside = [state for state in diagram.states if state in diagram.boxes[0].states]
+        inside = diagram.inside
         if self.head in inside:
             dashed = ", style=dashed" if self.perhaps else ""
             yield f"{self.head} -> {self.name} [constraint=false, dir=back{dashed}]"
