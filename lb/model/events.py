@@ -44,7 +44,7 @@ FILE = 128
 
 def find_type(name: str) -> EventType | None:
     """The type of that name in any case, or None."""
-    return EVENTS.get(name) or _BY_UPPER.get(name.upper())
+    return EVENTS.get(name) or (_BY_UPPER.get(name.upper()) if name.isascii() else None)
 
 
 NO_JOB: Final = JobId("", 0, "")

@@ -33,6 +33,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from lb.model.atoi import atoi
 from lb.model.catalogue import COMMON, LEVELS, SOURCE_BY_NAME, EventType, Field, Kind
 from lb.model.events import EVENTS, NO_JOB, Event, find_type
 from lb.model.jobid import JobId, JobIdError
@@ -46,19 +47,14 @@ PARSE_KEY_MISUSE = 1405
 
 MAX_FIELDS = 100
 """Fields in one line (lb.md 2.1); the original dies beyond that, we answer 1401."""
-INT_BITS = 32
-"""Size of an INT field; a larger number is cut as C's ``int`` cuts it."""
-LONG_BITS = 64
-"""Size of what ``atoi`` reads into; a larger number is the largest of them."""
 MAX_LINE = 102_400_000
 """Characters of one line: the largest message the protocols carry (lb.md 2.2)."""
 PROGRAM = "edg-wms"
 """The constant value of PROG."""
 
-_FIELD = re.compile(r'([A-Za-z0-9._-]++)=(?:"((?:[^"\\]++|\\.)*+)"|([^\s"\\=]*+))(?:[ \t]++|\Z)', re.DOTALL)
+_FIELD = re.compile(r'([A-Za-z0-9._-]++)=(?:"((?:[^"\\]++|\\.)*+)"|([^ \t\n\v\f\r"\\=]*+))(?:[ \t]++|\Z)', re.DOTALL)
 _BLANKS = " \t\r\n"
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_INTEGER = re.compile(r"[ \t\n\v\f\r]*+([+-]?+)0*+([0-9]{0,20}+)")
 _REAL = re.compile(r"[ \t\n\v\f\r]*+([+-]?+)0*+([0-9]{0,400}+)((?:\.[0-9]*+)?+)((?:[eE][+-]?+[0-9]{1,4}+)?+)")
 _REAL_DIGITS = 400
 """Digits of a fraction that are looked at; the smallest double has its first one at place 324."""
@@ -115,6 +111,8 @@ def split(line: str | bytes) -> tuple[list[Pair], EventType | None]:
     text = line if isinstance(line, str) else decode(line)
     if len(text) > MAX_LINE:
         raise UlmError(PARSE_BROKEN_ULM, "ULM parse error", position=MAX_LINE)
+    if isinstance(line, str) and not text.isascii():
+        _check_characters(text)
     position, end = len(text) - len(text.lstrip(_BLANKS)), len(text.rstrip(_BLANKS))
     text = text[:end] if end < len(text) else text
     pairs: list[Pair] = []
@@ -135,6 +133,14 @@ def split(line: str | bytes) -> tuple[list[Pair], EventType | None]:
     if len(pairs) >= MAX_FIELDS:
         raise UlmError(PARSE_BROKEN_ULM, "ULM parse error", position=pairs[-1][2])
     return pairs, kind
+
+
+def _check_characters(text: str) -> None:
+    """Half a character that stands for no byte cannot come from a line, nor be written into one."""
+    try:
+        encode(text)
+    except UnicodeEncodeError as error:
+        raise UlmError(PARSE_BROKEN_ULM, "ULM parse error", position=error.start) from None
 
 
 def _the_type(value: str, before: EventType | None, position: int) -> EventType:
@@ -215,12 +221,7 @@ def _missing(kind: EventType, common: dict[str, Any], specific: dict[str, Any]) 
 def _read_int(value: str) -> int:
     if len(value) < 10 and value.isdigit() and value.isascii():
         return int(value)
-    match = _INTEGER.match(value)
-    if match is None or not match[2]:
-        return 0
-    number = int(match[1] + match[2])
-    number = max(-(1 << LONG_BITS - 1), min(number, (1 << LONG_BITS - 1) - 1))
-    return (number + (1 << INT_BITS - 1)) % (1 << INT_BITS) - (1 << INT_BITS - 1)
+    return atoi(value)
 
 
 def _read_port(value: str) -> int:
@@ -245,12 +246,12 @@ def _read_plain(value: str) -> str:
 
 
 def _read_source(value: str) -> str | None:
-    return SOURCE_BY_NAME.get(value.lower())
+    return SOURCE_BY_NAME.get(value.lower()) if value.isascii() else None
 
 
 def _read_level(value: str) -> str | None:
     upper = value.upper()
-    return upper if upper in LEVELS else None
+    return upper if value.isascii() and upper in LEVELS else None
 
 
 def _read_job(value: str) -> JobId | None:
@@ -276,7 +277,7 @@ def _read_choice(field: Field) -> Callable[[str], str | None]:
     values = {value: value for value in field.values}
 
     def read(value: str) -> str | None:
-        return values.get(value) or values.get(value.upper())
+        return values.get(value) or (values.get(value.upper()) if value.isascii() else None)
 
     return read
 
