@@ -1,12 +1,14 @@
 """Write the tables of the documentation that follow from the code: `make docs`.
 
 README.md: the operations that are not available yet. docs/operations.md: every operation, and who may call it.
+docs/events.md: every event and every attribute of a status.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from docs.events import events_document
 from gsi.authz import Access, Requirement, Resource, declared
 from jpis.service import IndexServer
 from jpps.service import PrimaryStorage
@@ -93,8 +95,9 @@ def readme(text: str) -> str:
 
 
 def main() -> None:
-    """Write both files."""
+    """Write the files."""
     (ROOT / "docs" / "operations.md").write_text(operations_document())
+    (ROOT / "docs" / "events.md").write_text(events_document())
     path = ROOT / "README.md"
     path.write_text(readme(path.read_text()))
 

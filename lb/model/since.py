@@ -30,6 +30,7 @@ What tells, besides the facts (lb.md, the table of product lines, 11.3 and the r
 | Notification.dest_url | 3.0 | server 2.2.0: messaging by dest_url |
 | events of Torque, its sources; PBSResourceUsage.resources | 3.3 | types 1.4.0 and 1.4.1, server 2.4.1 |
 | virtual machines, connected jobs | 3.3 | types 1.4.2 to 1.4.5, server 2.4.6 |
+| CANCELLED and PURGED of the status attribute ``cream_state`` | 4.0 | types 2.0.6 |
 | CREAMAccepted, CREAMSuspend, CREAMResume, the late fields of CREAMStatus, the sources of CREAM | unknown | \
 after the first events of CREAM (2.1), by 3.3 |
 """
