@@ -65,7 +65,8 @@ SERVICES: dict[str, tuple[Callable[[Path], Application], str, dict[str, tuple[st
     "JPIS": (jpis_application, "JobProvenanceIS", {
         "UpdateJobs": ("no", "yes"), "QueryJobs": ("yes", "yes"), "AddFeed": ("no", "yes")}),
     "LB web service": (lambda root: lb_node(root)._web_service, "LB", {
-        "JobStatus": ("depends on the job", "yes"), "GetVersion": ("yes", "yes"), "NotifDrop": ("not available yet",) * 2}),
+        "JobStatus": ("depends on the job", "yes"), "GetVersion": ("yes", "yes"),
+        "NotifDrop": ("not available yet",) * 2}),
     "LB query port": (lambda root: lb_node(root)._query_port, "LB", {"UserJobs": ("yes", "yes")}),
     "WMProxy": (lambda root: wmproxy_application(wmproxy_support.settings(root)), "WMProxy", {
         "jobRegister": ("yes", "yes"), "jobPurge": ("depends on the job",) * 2, "putProxy": ("yes", "yes"),
