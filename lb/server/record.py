@@ -124,7 +124,7 @@ def recompute(conn: Connection, jobid: JobId, owner: str) -> JobState:
         job = job.show(owner=owner)
     if row is not None and job.status.parent_job is None:
         job = job.show(parent_job=row.dg_jobid)
-    return _count_children(conn, job, jobid) if job.status.children_num else job
+    return _count_children(conn, job, jobid, owner) if job.status.children_num else job
 
 
 def _subjob(conn: Connection, jobid: JobId, owner: str, parent: JobId) -> JobState:
@@ -134,8 +134,11 @@ def _subjob(conn: Connection, jobid: JobId, owner: str, parent: JobId) -> JobSta
     return machine.new_subjob(jobid, status, registration[0].timestamp)
 
 
-def _count_children(conn: Connection, parent: JobState, jobid: JobId) -> JobState:
-    stored = conn.execute(select(states.c.int_status).where(states.c.parent_job == jobid.unique)).scalars()
+def _count_children(conn: Connection, parent: JobState, jobid: JobId, owner: str) -> JobState:
+    stored = conn.execute(
+        select(states.c.int_status).join(jobs, jobs.c.jobid == states.c.jobid)
+        .where(states.c.parent_job == jobid.unique, jobs.c.userid == schema.userid(owner))
+    ).scalars()
     parent = parent.show(children_hist=with_slot(ZEROS, parents.REST, parent.status.children_num))
     for state in stored:
         try:

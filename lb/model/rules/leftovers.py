@@ -121,10 +121,6 @@ def _clear_data(job: JobDraft, event: Event, verdict: Verdict) -> None:
     job.status.sandbox_retrieved = event.fields["reason"]
 
 
-def _user_tag(job: JobDraft, event: Event, verdict: Verdict) -> None:
-    user_tag(job, event)
-
-
 def _sandbox_data(job: JobDraft, event: Event, verdict: Verdict) -> None:
     transfer = job_id(event.fields.get("transfer_job"))
     if transfer is None:
@@ -175,7 +171,7 @@ DATA: Final[dict[str, Change]] = {
     "Done": _done_data,
     "Cancel": _cancel_data,
     "Clear": _clear_data,
-    "UserTag": _user_tag,
+    "UserTag": user_tag,
     "Sandbox": _sandbox_data,
     "GrantPayloadOwnership": _grant,
     "TakePayloadOwnership": _take,

@@ -4,11 +4,12 @@ from types import MappingProxyType
 
 from lb.model.events import Event
 from lb.model.jobstate import JobDraft
+from lb.model.rules.order import Verdict
 from lb.model.seqcode import compare
 
 
-def user_tag(job: JobDraft, event: Event) -> None:
-    """UserTag: names in lower case; of two values the one with the newer code stays."""
+def user_tag(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """the tag, its name in lower case; of two values the one with the newer code stays"""
     name, code = event.fields["name"].lower(), event.seqcode
     before = job.tag_codes.get(name)
     if before is None or compare(code, before) > 0:
