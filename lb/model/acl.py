@@ -36,6 +36,7 @@ from lxml import etree
 
 from guarded import xml
 from lb.model.events import Event
+from lb.model.people import same_dn
 
 Permission = Literal["READ", "TAG"]
 
@@ -95,7 +96,7 @@ class Entry(NamedTuple):
     def holds(self, dn: str, fqans: Iterable[str]) -> bool:
         """Whether the entry is about somebody with that subject name and those attributes."""
         if self.kind == "DN":
-            return _same_dn(self.value, dn)
+            return same_dn(self.value, dn)
         return any(_same_fqan(self.value, fqan) for fqan in fqans)
 
 
@@ -271,15 +272,6 @@ def _has_text(element: etree._Element) -> bool:
 
 
 # ---- comparing ------------------------------------------------------------------------------------------------------
-
-
-def _same_dn(one: str, other: str) -> bool:
-    """One attribute has two names in subject names, as OpenSSL renamed it."""
-    return one == other or _folded(one) == _folded(other)
-
-
-def _folded(dn: str) -> str:
-    return dn.replace("/emailAddress=", "/Email=")
 
 
 def _same_fqan(one: str, other: str) -> bool:

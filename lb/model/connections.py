@@ -39,7 +39,7 @@ ENDS: Final = frozenset({"Done", "Aborted", "Cancelled"})
 class ConnectionsError(ValueError):
     """The other job of an event is no job. ``code``: 1409; the text is what stood there, as the original answers."""
 
-    code = JobIdError.code
+    code = 1409
 
 
 class Kind(IntEnum):

@@ -104,7 +104,7 @@ def decode(conn: Connection, jobid: JobId, owner: str, stored: bytes | None) -> 
     """A stored state; one made by other rules is computed anew from the job's events (lb.md 3.1)."""
     if stored is not None:
         try:
-            return JobState.load(stored.decode("ascii"))
+            return JobState.load(stored.decode("latin-1"))
         except StateVersionError:
             pass
     return recompute(conn, jobid, owner)
@@ -142,7 +142,7 @@ def _count_children(conn: Connection, parent: JobState, jobid: JobId, owner: str
     parent = parent.show(children_hist=with_slot(ZEROS, parents.REST, parent.status.children_num))
     for state in stored:
         try:
-            child = JobState.load(state.decode("ascii"))
+            child = JobState.load(state.decode("latin-1"))
         except StateVersionError:  # not computed anew yet; it is counted when it changes
             continue
         parent = parents.moved(parent, parents.REST, parents.class_of(child.status))

@@ -16,6 +16,7 @@ of that job. A purge of CREAM's memory ends a job that lives there only; to othe
 
 from typing import Final
 
+from lb.model.atoi import atoi
 from lb.model.events import Event
 from lb.model.jobstate import JobDraft
 from lb.model.rules.order import Verdict
@@ -145,11 +146,8 @@ def _facts_of_status(job: JobDraft, event: Event, verdict: Verdict) -> None:
 
 
 def _exit_code(job: JobDraft, text: str | None) -> None:
-    if text is None or text == NOT_AVAILABLE:
-        return
-    digits = text.strip()
-    number = int(digits) if digits.lstrip("+-").isdecimal() and digits.isascii() else 0
-    job.status.exit_code = job.status.cream_exit_code = number
+    if text is not None and text != NOT_AVAILABLE:
+        job.status.exit_code = job.status.cream_exit_code = atoi(text)
 
 
 def _register(job: JobDraft, event: Event, verdict: Verdict) -> None:

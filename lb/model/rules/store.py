@@ -231,13 +231,14 @@ def check_author(event: Event, owner: str, *, trusted: bool, may_tag: bool = Fal
 
 
 def check_connection(event: Event, is_registered: Callable[[JobId], bool]) -> Refusal | None:
-    """Both ends of a connection must be jobs that are here; what the server says of it itself is no question."""
-    if event.type.name not in connections.EVENT_NAMES or event.source == connections.SERVER:
+    """Both ends of a connection must be jobs that are here; when the server says it, only the id must be one."""
+    if event.type.name not in connections.EVENT_NAMES:
         return None
     try:
-        return None if is_registered(connections.other_job(event)) else NOT_REGISTERED
+        other = connections.other_job(event)
     except ConnectionsError as error:
         return Refusal(error.code, str(error))
+    return None if event.source == connections.SERVER or is_registered(other) else NOT_REGISTERED
 
 
 def identity(event: Event) -> tuple[Any, ...]:

@@ -16,6 +16,8 @@ from lb.model.connections import ENDS, Connection, Connections, ConnectionsError
 from lb.model.events import EVENTS, INTERNAL, Event
 from lb.model.jobid import JobId
 from lb.model.jobstate import JobState
+from lb.model.ledger import Ledger
+from lb.model.rules.store import Refusal
 from lb.model.seqcode import SeqCode
 from shared import SHARED, needs_shared
 
@@ -119,6 +121,44 @@ def test_other_events_have_no_reverse() -> None:
 def test_no_reverse_for_what_is_no_job() -> None:
     with pytest.raises(ConnectionsError, match="^nonsense$"):
         back(event("ConnectJob", JOB, "nonsense"))
+
+
+@pytest.mark.parametrize("source", ["LRMS", "LBServer"])
+@pytest.mark.parametrize("name", ["ConnectJob", "DisconnectJob"])
+def test_a_ledger_refuses_what_is_no_job(name: str, source: str) -> None:
+    ledger = Ledger()
+    fields = {"jobtype": "SIMPLE", "ns": "NS"}
+    assert ledger.take(Event(EVENTS["RegJob"], (7, 0), "h", None, 0, JOB, "", "u", "LRMS", "", fields)) is None
+    assert ledger.take(event(name, JOB, "nonsense", source=source)) == Refusal(1409, "nonsense")
+    assert ledger.connections(JOB) == Connections() and len(ledger.events(JOB)) == 1
+
+
+OPERATIONS = ("connect", "disconnect", "end", "purge")
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(OPERATIONS), st.sampled_from([JOB, VM, OTHER]), st.sampled_from([JOB, VM, OTHER]))
+    )
+)
+def test_both_ends_always_agree(operations: list[tuple[str, JobId, JobId]]) -> None:
+    """Whatever happens to jobs, done as the module says it: what one knows of a connection, the other knows too."""
+    jobs = {job: Connections() for job in (JOB, VM, OTHER)}
+    for operation, one, other in operations:
+        if operation == "connect":
+            jobs[one] = jobs[one].connect(other, "SIMPLE")
+            jobs[other] = jobs[other].connect(one, "SIMPLE")
+        elif operation == "disconnect":
+            jobs[one] = jobs[one].disconnect(other)
+            jobs[other] = jobs[other].disconnect(one)
+        else:
+            for each in jobs[one].by_job:
+                jobs[each] = jobs[each].ended(one) if operation == "end" else jobs[each].forget(one)
+            jobs[one] = jobs[one].ended() if operation == "end" else Connections()
+    for job, mine in jobs.items():
+        assert {each: row.kind for each, row in mine.by_job.items()} == {
+            each: theirs.by_job[job].kind for each, theirs in jobs.items() if job in theirs.by_job
+        }
 
 
 # ---- the oracle -----------------------------------------------------------------------------------------------------
