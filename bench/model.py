@@ -23,7 +23,7 @@ from lb.model.events import Event
 from lb.model.jobid import JobId
 from lb.model.jobstate import JobState
 from lb.model.ledger import Ledger
-from lb.model.seqcode import components
+from lb.model.seqcode import forget
 from lb.model.status import Status
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -95,14 +95,14 @@ def apply_all(events: Iterable[Event]) -> dict[JobId, JobState]:
 
 def apply_afresh(events: Sequence[Event]) -> int:
     """As above, with nothing known of sequence codes that were met before."""
-    components.cache_clear()
+    forget()
     apply_all(events)
     return len(events)
 
 
 def store(raw: Sequence[bytes]) -> int:
     """What a server does for each line: parse it, check it, apply it, and write the state for storage."""
-    components.cache_clear()
+    forget()
     ledger = Ledger()
     for line in raw:
         event = ulm.parse(line)
@@ -114,7 +114,7 @@ def store(raw: Sequence[bytes]) -> int:
 
 def collection_trace(path: Path) -> int:
     """From a file to the statuses of all its jobs, as glite-lb-state does it; returns the number of events."""
-    components.cache_clear()
+    forget()
     ledger = Ledger()
     count = 0
     for count, line in enumerate(path.read_bytes().splitlines(), 1):  # noqa: B007

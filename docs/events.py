@@ -5,10 +5,11 @@ Part of `make docs` (docs.generate).
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from lb.model import seqcode, ulm
+from lb.model import jobid, seqcode, ulm
 from lb.model.catalogue import COMMON, EventType, Field
 from lb.model.catalogue import Kind as EventKind
 from lb.model.events import FAMILIES
+from lb.model.seqcode import Form
 from lb.model.since import LINES, UNKNOWN
 from lb.model.status import ATTRIBUTES, STATE_CODES, STATE_DOC, STATES, TERMINAL, Attribute
 from lb.model.status import Kind as StatusKind
@@ -46,8 +47,9 @@ case.
 """
 
 CODES_TEXT = """\
-Full ties go by the time of the event. A code that cannot be read counts as less when it stands left, and as greater
-when it stands right of one that can. Codes that have a name:
+The form is seen from the text: `SMOM=` is of PBS, `EV.CODE=` of Condor. Full ties go by the time of the event. A code
+that cannot be read counts as less where it stands left; where it stands right of one that can be read, as less among
+usual codes, as greater among those of PBS and Condor. Codes that have a name:
 """
 
 STATUS_TEXT = """\
@@ -86,23 +88,30 @@ STATUS_KINDS = {
     StatusKind.OPAQUE: "internal, on no wire",
 }
 CODE_FORMS = (
-    ("gLite, CREAM", str(seqcode.SeqCode()), "counter by counter from the left; a code without `LBS` has 0 there"),
-    ("PBS", str(seqcode.PbsCode()), "counter by counter from the left"),
+    (Form.NORMAL, str(seqcode.SeqCode()), "counter by counter from the left; a code without `LBS` has 0 there"),
+    (Form.PBS, str(seqcode.PbsCode()), "counter by counter from the left"),
     (
-        "Condor",
+        Form.CONDOR,
         str(seqcode.CondorCode("YYYYMMDDHHMMSS", "0000000000", "000", "L")),
         "`EV.CODE=017` first, then the time, then of one daemon the position, of several `s` after others, `m` last",
     ),
+    (Form.CREAM, "as NORMAL", "jobs of CREAM do not go by it"),
+    (Form.DUPLICATE, "as NORMAL, the counter of the one who logs is the time", "as NORMAL"),
 )
 KNOWN_CODES = (
     ("null", seqcode.NULL),
+    ("usual first one after a registration", seqcode.USUAL_FIRST),
     ("first of a helper", seqcode.BIGHELPER_INITIAL),
     ("clear", seqcode.SEQ_CLEAR),
     ("abort", seqcode.SEQ_ABORT),
 )
+_BROKEN = f"code {ulm.PARSE_BROKEN_ULM}"
 LIMITS = (
-    ("fields in one line, fewer than", f"{ulm.MAX_FIELDS}", f"code {ulm.PARSE_BROKEN_ULM}"),
-    ("characters of one line", f"{ulm.MAX_LINE:,}", f"code {ulm.PARSE_BROKEN_ULM}"),
+    ("fields in one line, fewer than", f"{ulm.MAX_FIELDS}", _BROKEN),
+    ("characters of one line", f"{ulm.MAX_LINE:,}", _BROKEN),
+    ("characters of a job id", f"{jobid.MAX_LENGTH:,}", "none: it counts as unset"),
+    ("port in a job id", f"{jobid.MAX_PORT:,}", "none: the id counts as unset"),
+    ("digits of one counter of a sequence code", f"{seqcode.MAX_DIGITS}", "none: the code cannot be read"),
 )
 
 
@@ -229,7 +238,10 @@ def _sources() -> Iterator[str]:
 
 def _codes() -> Iterator[str]:
     yield "## Sequence codes\n"
-    yield table(("jobs", "form", "order"), ((jobs, _code(form), order) for jobs, form, order in CODE_FORMS))
+    yield table(
+        ("number", "form", "text", "order"),
+        ((form.value, form.name, _code(text) if "=" in text else text, order) for form, text, order in CODE_FORMS),
+    )
     yield CODES_TEXT
     yield table(("name", "code"), ((name, _code(str(code))) for name, code in KNOWN_CODES))
 

@@ -10,6 +10,7 @@ module         what it knows
 ``families``   the tables themselves, one module per family
 ``events``     all event types by name, and the ``Event``
 ``ulm``        event <-> text line
+``ulmlines``   notification and command lines, what a logger puts in front of a line
 ``seqcode``    sequence codes: forms, order, increments
 ``times``      moments and their texts
 ``status``     the attributes of a job status in one table, and the typed ``Status``
