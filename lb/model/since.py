@@ -1,7 +1,7 @@
 """Since when there is an event, a field, a value: the product lines of the original.
 
-``since`` is the first line *known* to have a thing: an older one is possible, but for what is
-of 1.x, the oldest. Where nothing tells, it is ``UNKNOWN``.
+``since`` is the first line *known* to have a thing: an older one is possible, but for what is of 1.x, the oldest. Where
+nothing tells, it is ``UNKNOWN``.
 
 What tells, besides the facts (lb.md, the table of product lines, 11.3 and the remarks in 2.4):
 
@@ -31,8 +31,8 @@ What tells, besides the facts (lb.md, the table of product lines, 11.3 and the r
 | events of Torque, its sources; PBSResourceUsage.resources | 3.3 | types 1.4.0 and 1.4.1, server 2.4.1 |
 | virtual machines, connected jobs | 3.3 | types 1.4.2 to 1.4.5, server 2.4.6 |
 | CANCELLED and PURGED of the status attribute ``cream_state`` | 4.0 | types 2.0.6 |
-| CREAMAccepted, CREAMSuspend, CREAMResume, the late fields of CREAMStatus, the sources of CREAM | unknown | \
-after the first events of CREAM (2.1), by 3.3 |
+| CREAMAccepted, CREAMSuspend, CREAMResume; the sources of CREAM | unknown | after 2.1 began, by 3.3 |
+| CREAMStatus.exit_code, failure_reason, worker_node, LRMS_jobid | unknown | after 2.1 began, by 3.3 |
 """
 
 from collections.abc import Mapping
