@@ -19,7 +19,7 @@ INTRODUCTION = """\
 # Events and statuses
 
 Written by `make docs` from the tables in `lb/model`: every event type and field that a line, the native XML, JSON or
-the web service can name, and every attribute of a status.
+the web service can name, and every attribute of a status. How a status follows from events is in `docs/states.md`.
 
 | what | where it is declared |
 |---|---|

@@ -2,12 +2,14 @@
 
 README.md: the operations that are not available yet. docs/operations.md: every operation, and who may call it.
 docs/events.md: every event and every attribute of a status.
+docs/states.md, docs/states: the rules of the states of jobs, with their diagrams (`docs.states`).
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from docs import states
 from docs.events import events_document
 from gsi.authz import Access, Requirement, Resource, declared
 from jpis.service import IndexServer
@@ -100,6 +102,7 @@ def main() -> None:
     (ROOT / "docs" / "events.md").write_text(events_document())
     path = ROOT / "README.md"
     path.write_text(readme(path.read_text()))
+    states.write()
 
 
 if __name__ == "__main__":

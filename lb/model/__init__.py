@@ -24,6 +24,7 @@ module         what it knows
 ``people``     when two subject names are one person
 ``ledger``     all jobs of one server in memory: events in, statuses and histories out
 ``corrections``  where we do not do as the original did, on purpose
+``diagrams``   the rules as state diagrams; ``dot`` writes them for Graphviz
 ``view``       what of a status a query shows
 ``native``     the status as native XML and JSON show it
 ``ws``         status and event as records of the web service

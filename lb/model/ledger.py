@@ -19,7 +19,7 @@ What follows from it, the ledger does too, as the original server:
 ``recompute`` computes all jobs anew, as if every event had come in the order of its sequence code.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
@@ -56,11 +56,12 @@ class Step(NamedTuple):
 class _Job:
     """What the ledger keeps of one job.
 
-    ``first``: the state that it began with; ``parent``: the job that counts it among its subjobs; ``seen``: what its
-    events are recognised by; ``made``: which of them, by their place, the ledger made itself.
+    ``first``: the state that it began with; ``parent``: the job that counts it among its subjobs; ``given``: what came,
+    in the order of arrival, and ``seen``: what it is recognised by; ``events``: what was applied, with what the ledger
+    made itself.
     """
 
-    __slots__ = ("acl", "connections", "events", "first", "jobid", "made", "owner", "parent", "seen", "state", "steps")
+    __slots__ = ("acl", "connections", "events", "first", "given", "jobid", "owner", "parent", "seen", "state", "steps")
 
     def __init__(self, jobid: JobId, owner: str, first: JobState) -> None:
         self.jobid = jobid
@@ -70,19 +71,15 @@ class _Job:
         self.acl = Acl()
         self.connections = Connections()
         self.events: list[Event] = []
-        self.made: set[int] = set()
+        self.given: list[Event] = []
         self.seen: set[tuple[Any, ...]] = set()
         self.steps: list[Step] = []
-
-    def given(self) -> list[Event]:
-        """The events that were not made by the ledger."""
-        return [event for place, event in enumerate(self.events) if place not in self.made]
 
     def begin_anew(self) -> None:
         """Back to the state that the job began with, without events."""
         self.state = self.first
         self.connections = Connections()
-        self.events, self.made = [], set()
+        self.events = []
         del self.steps[1 if self.first.status.jobtype else 0 :]
 
 
@@ -182,6 +179,7 @@ class Ledger:
             except AclError as error:
                 return Refusal(error.code, str(error))
         job.seen.add(key)
+        job.given.append(event)
         self._feed(job, event)
         return None
 
@@ -232,9 +230,7 @@ class Ledger:
         for _ in range(store.MAX_DEPTH):
             if told is None:
                 return
-            parent, news = told
-            parent.made.add(len(parent.events))
-            told = self._apply(parent, news)
+            told = self._apply(*told)
 
     def _apply(self, job: _Job, event: Event) -> tuple[_Job, Event] | None:
         """Keep and apply one event; what it makes the ledger tell the parent."""
@@ -303,9 +299,7 @@ class Ledger:
             event, jobtype=job.state.status.jobtype, now=self._clock(event), host=self._host, server_dn=self._dn
         )
         if back is not None:
-            other = self._jobs[_key(back.jobid)]
-            other.made.add(len(other.events))
-            self._feed(other, back)
+            self._feed(self._jobs[_key(back.jobid)], back)
 
     def _end_connections(self, job: _Job) -> None:
         for jobid in job.connections.active:
@@ -322,15 +316,17 @@ class Ledger:
         Which of two events of different jobs is the earlier, their times decide: parents need to know. What the ledger
         told them before, it forgets and tells them anew. Afterwards ``events`` has the order of this computation.
         """
+        ordered = {key: in_order(job.given) for key, job in self._jobs.items()}
+        above = {key: _origin(self._jobs[key].first, events) for key, events in ordered.items()}
         queue: list[tuple[Timestamp, int, _Job, Event]] = []
         registered: dict[JobId | None, Timestamp] = {}
-        for job in sorted(self._jobs.values(), key=self._depth):
-            moment = registered.get(job.parent, _BEGINNING)
-            for event in in_order(job.given()):
+        for key in sorted(ordered, key=lambda key: _depth(key, above)):
+            moment = registered.get(above[key], _BEGINNING)
+            for event in ordered[key]:
                 moment = max(moment, event.timestamp)
                 if event.type.name == store.REGISTRATION:
-                    registered.setdefault(_key(job.jobid), moment)
-                queue.append((moment, len(queue), job, event))
+                    registered.setdefault(key, moment)
+                queue.append((moment, len(queue), self._jobs[key], event))
         lists = [(job, job.acl) for job in self._jobs.values()]
         for job, _ in lists:
             job.begin_anew()
@@ -340,11 +336,23 @@ class Ledger:
         for job, acl in lists:
             job.acl = acl
 
-    def _depth(self, job: _Job) -> int:
-        depth, above = 0, job.parent
-        while above in self._jobs and depth < store.MAX_DEPTH:
-            depth, above = depth + 1, self._jobs[above].parent
-        return depth
+
+def _origin(first: JobState, events: Iterable[Event]) -> JobId | None:
+    """The job that a job was born with, or that its registrations name first."""
+    if first.status.parent_job is not None:
+        return _key(JobId.parse(first.status.parent_job))
+    named = (event.get("parent") for event in events if event.type.name == store.REGISTRATION)
+    return next((_key(parent) for parent in named if parent is not None), None)
+
+
+def _depth(key: JobId, above: Mapping[JobId, JobId | None]) -> int:
+    """How many jobs are above one, as far as that matters."""
+    for depth in range(store.MAX_DEPTH):
+        parent = above.get(key)
+        if parent is None:
+            return depth
+        key = parent
+    return store.MAX_DEPTH
 
 
 class _States(Mapping[JobId, JobState]):

@@ -28,7 +28,8 @@ What tells, besides the facts (lb.md, the table of product lines, 11.3 and the r
 | permission TAG | 3.0 | types 1.2.0, User's Guide |
 | ownership of the payload | 3.0 | types 1.2.1, User's Guide |
 | Notification.dest_url | 3.0 | server 2.2.0: messaging by dest_url |
-| events of Torque, its sources; PBSResourceUsage.resources | 3.3 | types 1.4.0, server 2.4.1; server 2.3.0 names Torque, types 1.3 has nothing of it |
+| events of Torque, its sources; PBSResourceUsage.resources | 3.3 | types 1.4.0, server 2.4.1; server 2.3.0 names \
+Torque, but types 1.3 has nothing of it |
 | virtual machines, connected jobs | 3.3 | types 1.4.2 to 1.4.5, server 2.4.6 |
 | CANCELLED and PURGED of the status attribute ``cream_state`` | 4.0 | types 2.0.6 |
 | CREAMAccepted, CREAMSuspend, CREAMResume; the sources of CREAM | unknown | after 2.1 began, by 3.3 |

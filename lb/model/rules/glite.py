@@ -63,6 +63,7 @@ def _cancel_order(job: JobDraft, event: Event, verdict: Verdict) -> None:
 
 
 def _done(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """`payload_running` off on the branch that counts; of a failure the reason and where"""
     if event.source == LRMS:
         return
     status = job.status
@@ -74,15 +75,18 @@ def _done(job: JobDraft, event: Event, verdict: Verdict) -> None:
 
 
 def _cancel(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """DONE: later events are measured by its code"""
     if event.fields["status_code"] == "DONE":
         job.last_seqcode = event.seqcode
 
 
 def _abort(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """all branches are void"""
     reset_branches(job, event)
 
 
 def _collection_state(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """Done: the done code"""
     if job.status.state == "Done":
         job.status.done_code = _done_code(event.fields.get("done_code"))
 

@@ -96,7 +96,7 @@ ROWS: Final[dict[Key, Row]] = dict(
         *rows("Match", None, (ANY, Row("Waiting", manager))),
         *rows("Pending", None, (ANY, Row("Waiting", manager, REASON))),
         *rows("Running", None, (ANY, Row("Running", node, sets=to(jw_status="WRAPPER_RUNNING")))),
-        *rows("ReallyRunning", None, (ANY, COUNTS), (LRMS, Row(may="Running")), (LM, Row(may="Running"))),
+        *rows("ReallyRunning", None, (ANY, COUNTS), (LRMS, Row("Running")), (LM, Row(may="Running"))),
         *rows("Suspend", None, (ANY, _suspended(True))),
         *rows("Resume", None, (ANY, _suspended(False))),
         *rows("Resubmission", "WONTRESUB", (ANY, Row(reason=REASON))),

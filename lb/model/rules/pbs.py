@@ -4,7 +4,8 @@ A batch system tells its own story: the client hands the job to the server (Subm
 until the scheduler finds a node (Ready); the server then starts it there (Scheduled), and the MOM, the daemon on the
 node, says that it runs (Running). A MOM that merely accepts the job has it Scheduled. A rerun puts it back into the
 queue. The server's word that the job is done counts; a MOM's leaves the exit status behind, no more. Any error ends the
-job as failed.
+job as failed. Of accepting, running and ending a job only the server and the MOMs can know; from anybody else these are
+bad events, if in time, and so is a state that PBS has none of. (The original died of most of them.)
 
 The order is that of the codes, which all daemons carry on: an event with a lower code than the latest one that counted
 is late and only its data are taken. There is no final state.
@@ -28,7 +29,7 @@ SERVER, MOM, SUPERIOR, CLIENT = "PBSServer", "PBSMom", "PBSMomSuperior", "PBSCli
 LETTERS: Final = "TQHWREC"
 """Letter of PBS's own states 0 to 6."""
 
-_STRANGER: Final = Row(worth=Worth.BAD)
+_BAD: Final = Row(worth=Worth.BAD)
 
 ROWS: Final[dict[Key, Row]] = dict(
     (
@@ -39,16 +40,38 @@ ROWS: Final[dict[Key, Row]] = dict(
             (SERVER, Row("Submitted", instance)),
             (MOM, Row("Scheduled")),
             (SUPERIOR, Row("Scheduled")),
-            (ANY, _STRANGER),
+            (ANY, _BAD),
         ),
         *rows("PBSQueued", None, (ANY, Row("Waiting"))),
         *rows("PBSMatch", None, (ANY, Row("Ready"))),
         *rows("PBSPending", None, (ANY, Row("Waiting"))),
-        *rows("PBSRun", None, (ANY, Row("Scheduled")), (MOM, Row("Running")), (SUPERIOR, Row("Running"))),
-        *rows("PBSRerun", None, (ANY, Row("Waiting"))),
-        *rows("PBSDone", None, (SERVER, Row("Done", sets=to(done_code="OK"))), (ANY, COUNTS)),
+        *rows(
+            "PBSRun",
+            None,
+            (SERVER, Row("Scheduled")),
+            (MOM, Row("Running")),
+            (SUPERIOR, Row("Running")),
+            (ANY, _BAD),
+        ),
+        *rows(
+            "PBSRerun",
+            None,
+            (SERVER, Row("Waiting")),
+            (MOM, Row("Waiting")),
+            (SUPERIOR, Row("Waiting")),
+            (ANY, _BAD),
+        ),
+        *rows(
+            "PBSDone",
+            None,
+            (SERVER, Row("Done", sets=to(done_code="OK"))),
+            (MOM, COUNTS),
+            (SUPERIOR, COUNTS),
+            (ANY, _BAD),
+        ),
         *rows("PBSError", None, (ANY, Row("Done", sets=to(done_code="FAILED", pbs_state="C")))),
         *((("PBSInternalStateChange", letter, ANY), Row(sets=to(pbs_state=letter))) for letter in LETTERS),
+        *rows("PBSInternalStateChange", None, (ANY, _BAD)),
     )
 )
 

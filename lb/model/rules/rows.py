@@ -7,7 +7,8 @@ to be, because the events between may be late or lost. What does depend on the s
 and ``only``.
 
 Beside the table a kind of job has functions: ``extra`` for what usable events do that no constant can say, ``data``
-for the facts that every event leaves behind, in time or late.
+for the facts that every event leaves behind, in time or late. The texts of these functions, and of those that
+read locations, stand in the documentation (``docs/states.md``).
 
 An event without a row is a bad event, or one that is free to come and does nothing but count, see ``Rules.free``.
 """
@@ -20,7 +21,7 @@ from typing import Any, Final
 from lb.model.events import Event
 from lb.model.jobstate import JobDraft
 from lb.model.rules.order import Verdict
-from lb.model.status import STATE_CODES, StatusDraft, with_slot
+from lb.model.status import ATTRIBUTE, STATE_CODES, STATES, StatusDraft, with_slot
 
 UI, NS, WMS, JC, LM = "UserInterface", "NetworkServer", "WorkloadManager", "JobController", "LogMonitor"
 LRMS = "LRMS"
@@ -42,8 +43,8 @@ class Worth(Enum):
     """News of how the job got where it is; the batch system knows better (lb.md 3.4)."""
     ALWAYS = "in time whatever its code, even when the job is over"
     IGNORED = "never in time, only its data are taken"
-    BAD = "a bad event: no times, no codes"
-    """In time only; what the row says is done all the same."""
+    BAD = "in time a bad event: no times, no codes, no data"
+    """What the row says is done all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,17 @@ class Row:
     may: str | None = None
     worth: Worth | None = None
     hide_lm: bool = False
+
+
+    @property
+    def condition(self) -> str:
+        """``only`` in words, empty without one: ``unless vm_state is REALLY-RUNNING``."""
+        if self.only is None:
+            return ""
+        name, values = self.only
+        known = {None, *(STATES if name == "state" else ATTRIBUTE[name].values)}
+        word, told = min(("while", values), ("unless", known - values), key=lambda choice: len(choice[1]))
+        return f"{word} {name} is {' or '.join(sorted(map(str, told)))}"
 
 
 Key = tuple[str, str | None, str]
@@ -143,7 +155,7 @@ def follow(rules: Rules, job: JobDraft, event: Event, verdict: Verdict) -> None:
         if extra is not None:
             extra(job, event, verdict)
     data = rules.data.get(name)
-    if data is not None:
+    if data is not None and not verdict.bad:
         data(job, event, verdict)
     if job.status.location is None:
         job.status.location = rules.location

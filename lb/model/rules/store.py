@@ -181,13 +181,16 @@ def named_parent(event: Event, jobtype: str | None) -> JobId | None:
 
 
 def check_parent(event: Event, parent: JobId | None, find: Callable[[JobId], Relative | None]) -> Refusal | None:
-    """Nobody may hang his job into another one's, or into itself. ``find``: a job that is here, None when it is not."""
+    """Nobody may hang his job into another one's, or into itself and what is to be part of it.
+
+    ``find``: a job that is here, None when it is not.
+    """
     for _ in range(MAX_DEPTH):
         if parent == event.jobid:
             return ENDLESS
         known = None if parent is None else find(parent)
         if known is None:
-            return None
+            return ENDLESS if parent is not None and parent in born(event) else None
         owner, parent = known
         if not same_person(owner, event.user):
             return FOREIGN_PARENT

@@ -134,6 +134,16 @@ def test_parents() -> None:
     assert check_parent({PARENT: (OWNER, PARENT)}) == store.ENDLESS
 
 
+def test_no_job_is_part_of_what_is_to_be_part_of_it() -> None:
+    """The ids of subjobs are known before they are there."""
+    family = registration(jobtype="COLLECTION", nsubjobs=2, seed="s")
+    first, second = ids.subjobs(JOB, "s", 2)
+    for known in ({}, {PARENT: (OWNER, first)}):
+        parent = PARENT if known else second
+        assert store.check_parent(family, parent, known.get) == store.ENDLESS
+        assert store.check_parent(registration(), parent, known.get) is None
+
+
 @pytest.mark.parametrize(("depth", "refusal"), [(15, None), (16, store.ENDLESS)])
 def test_the_depth_of_families(depth: int, refusal: Refusal | None) -> None:
     chain = [PARENT, *(JobId("lb", 9000, f"p{number}") for number in range(depth - 1)), None]
