@@ -13,12 +13,11 @@ from functools import cache
 from keyword import iskeyword
 from typing import Any, Final
 
-from lb.model.catalogue import EventType
+from lb.model.catalogue import SOURCE_ON_WS, EventType, ws_name
 from lb.model.catalogue import Kind as EventKind
 from lb.model.events import Event
 from lb.model.status import ATTRIBUTES, STATES, Attribute, Kind, Status
 from lb.model.times import Timestamp
-from lb.model.vocabulary import SOURCE_ON_WS
 
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
@@ -109,7 +108,7 @@ def _event_members(kind: EventType) -> tuple[tuple[str, str, EventKind, int | No
     """(member, field, kind, value when unset); an unset number is sent unless its null is -1, as the original does."""
     rows = []
     for field in kind.fields:
-        name = field.ws
+        name = ws_name(field.name)
         numeric = field.kind in (EventKind.INT, EventKind.PORT, EventKind.DOUBLE)
         null = field.null if numeric and field.null == 0 else None
         rows.append((name + "_" if iskeyword(name) else name, field.name, field.kind, null))
