@@ -1,4 +1,4 @@
-"""Statuses and events as records of the web service (lb.md 6).
+"""Statuses and events as records of the web service (lb.md 6); the way back is ``lb.model.wsread``.
 
 The record classes come from outside (``types.jobStatus`` and so on, as ``soap.contract`` makes them, or anything that
 takes members by their wire names), so nothing here knows SOAP.
@@ -8,12 +8,13 @@ number, as in the native protocol; other characters that XML forbids become U+FF
 """
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from keyword import iskeyword
 from typing import Any, Final
 
-from lb.model.catalogue import SOURCE_ON_WS, EventType, ws_name
+from lb.model.catalogue import SOURCE_ON_WS, EventType, Field, ws_name
 from lb.model.catalogue import Kind as EventKind
 from lb.model.events import Event
 from lb.model.status import ATTRIBUTES, STATES, Attribute, Kind, Status
@@ -68,7 +69,7 @@ def _status_value(attribute: Attribute, value: Any, types: Any) -> Any:
     return [status_to_ws(child, types) for child in value]
 
 
-def _by_state(attribute: Attribute, numbers: list[int], types: Any) -> list[Any]:
+def _by_state(attribute: Attribute, numbers: Sequence[int], types: Any) -> list[Any]:
     """One item per state from Submitted on; Undefined is no state on the web service."""
     pairs = zip((name.upper() for name in STATES[1:]), numbers[1:], strict=True)
     if attribute.name == "children_hist":
@@ -91,7 +92,7 @@ def event_to_ws(event: Event, types: Any) -> Any:
         "host": xml_text(event.host),
         "level": event.level,
         "priority": event.priority,
-        "jobId": str(event.jobid),
+        "jobId": xml_text(str(event.jobid)),
         "seqcode": xml_text(event.seqcode),
         "user": xml_text(event.user),
         "source": SOURCE_ON_WS.get(event.source, event.source),
@@ -104,15 +105,21 @@ def event_to_ws(event: Event, types: Any) -> Any:
 
 
 @cache
-def _event_members(kind: EventType) -> tuple[tuple[str, str, EventKind, int | None], ...]:
+def _event_members(kind: EventType) -> tuple[tuple[str, str, EventKind, float | None], ...]:
     """(member, field, kind, value when unset); an unset number is sent unless its null is -1, as the original does."""
-    rows = []
-    for field in kind.fields:
-        name = ws_name(field.name)
-        numeric = field.kind in (EventKind.INT, EventKind.PORT, EventKind.DOUBLE)
-        null = field.null if numeric and field.null == 0 else None
-        rows.append((name + "_" if iskeyword(name) else name, field.name, field.kind, null))
-    return tuple(rows)
+    return tuple((member_name(field), field.name, field.kind, _when_unset(field)) for field in kind.fields)
+
+
+def _when_unset(field: Field) -> float | None:
+    if field.kind is EventKind.DOUBLE:
+        return float(field.null)
+    return 0 if field.kind in (EventKind.INT, EventKind.PORT) and field.null == 0 else None
+
+
+def member_name(field: Field) -> str:
+    """Name of a field as a member of a record: that on the wire, with ``_`` behind it when it is a word of Python."""
+    name = ws_name(field.name)
+    return name + "_" if iskeyword(name) else name
 
 
 def _event_value(kind: EventKind, value: Any, types: Any) -> Any:
@@ -123,7 +130,7 @@ def _event_value(kind: EventKind, value: Any, types: Any) -> Any:
     if kind is EventKind.SOURCE:
         return SOURCE_ON_WS.get(value, value)
     if kind is EventKind.JOBID:
-        return str(value)
+        return xml_text(str(value))
     if kind is EventKind.TIME:
         return _timeval(value, types)
     if kind is EventKind.TAGS:
