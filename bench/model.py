@@ -19,7 +19,7 @@ from lb.model import machine, ulm, ws
 from lb.model.events import Event
 from lb.model.jobid import JobId
 from lb.model.jobstate import JobState
-from lb.model.seqcode import components
+from lb.model.seqcode import forget
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 #: Seconds that each measurement runs for at least.
@@ -82,7 +82,7 @@ def apply_all(events: list[Event]) -> dict[JobId, JobState]:
 
 
 def _fresh(events: list[Event]) -> int:
-    components.cache_clear()
+    forget()
     apply_all(events)
     return len(events)
 

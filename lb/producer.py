@@ -21,12 +21,11 @@ from gsi.credential import Credential
 from lb.model import ulm
 from lb.model.events import ASYNC, DIRECT, EXCLUSIVE, FILE, Event, find_type
 from lb.model.jobid import JobId
-from lb.model.seqcode import SeqCode
+from lb.model.seqcode import taken_over
 from lb.storeclient import TIMEOUT_S, StoreConnection, StoreError
 from spool.eventfile import EventFiles
 
 LEVEL = "SYSTEM"
-NULL_CODE = str(SeqCode())
 
 
 class ProducerError(Exception):
@@ -66,7 +65,7 @@ class Producer:
         `ns`: the endpoint that will process the job. `exclusive`: refuse when the id is known already (EEXIST).
         Raises ProducerError.
         """
-        code = SeqCode.parse(seqcode or NULL_CODE).increment(source)
+        code = taken_over(seqcode, source)
         values = {"jdl": jdl, "ns": ns, "jobtype": jobtype} | fields
         priority = DIRECT | (EXCLUSIVE if exclusive else 0)
         event = make_event("RegJob", jobid, source, self.credential.dn, str(code), values,
@@ -100,7 +99,7 @@ class JobLogger:
         self.user = user
         self._host = host or host_name()
         self._src_instance = src_instance
-        self._code = SeqCode.parse(seqcode or NULL_CODE).increment(source)
+        self._code = taken_over(seqcode, source)
 
     @property
     def seqcode(self) -> str:

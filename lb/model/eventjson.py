@@ -33,8 +33,9 @@ from json.encoder import encode_basestring as quote
 from math import isfinite
 from typing import Any, Final
 
-from lb.model.catalogue import COMMON, LEVEL_CODES, SOURCE_CODES, Common, EventType, Field, Kind
-from lb.model.events import EVENTS, NO_JOB, Event, find_type
+from lb.model.catalogue import COMMON, LEVEL_CODES, SOURCE_CODES, EventType, Field, Kind
+from lb.model.eventforms import Tags, absent, assemble, key_of, read_tags, write_real, write_tags
+from lb.model.events import EVENTS, Event, find_type
 from lb.model.jobid import JobId, JobIdError
 from lb.model.times import format_date, parse_date
 from lb.model.ulm import (
@@ -52,7 +53,6 @@ _LIMIT: Final = 6 * MAX_LINE
 """Characters of one event: a character of a line takes six at most."""
 _DIGITS: Final = 20
 _STRAY: Final = re.compile("[\ud800-\udfff]")
-_NO_OCTET: Final = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
 class EventJsonError(ValueError):
@@ -108,25 +108,16 @@ def _escape(match: re.Match[str]) -> str:
     return f"\\u{ord(match[0]):04x}"
 
 
-def _write_real(value: float) -> str:
-    text = f"{value:f}"
-    return text if float(text) == value else repr(value)
-
-
-def _write_tags(value: Iterable[tuple[str, str]]) -> str:
-    return quote(",".join(f"{name}={text}" for name, text in value))
-
-
 _WRITERS: Final[dict[Kind, Callable[[Any], str]]] = {
     Kind.TEXT: quote,
     Kind.INT: str,
     Kind.PORT: str,
-    Kind.DOUBLE: _write_real,
+    Kind.DOUBLE: write_real,
     Kind.ENUM: quote,
     Kind.SOURCE: quote,
     Kind.JOBID: lambda value: quote(str(value)),
     Kind.TIME: lambda value: f'"{format_date(value)}"',
-    Kind.TAGS: _write_tags,
+    Kind.TAGS: lambda value: quote(write_tags(value)),
 }
 
 
@@ -134,11 +125,6 @@ def _null(field: Field) -> str:
     if field.kind is Kind.DOUBLE:
         return f"{field.null:f}"
     return str(field.null) if field.kind is Kind.INT else "null"
-
-
-def key_of(common: Common) -> str:
-    """Name of a common field in JSON and XML."""
-    return "jobId" if common.name == "jobid" else common.name
 
 
 def _layout(kind: EventType) -> tuple[tuple[str, str], list[tuple[str, Callable[[Any], str], str]]]:
@@ -237,27 +223,11 @@ def _event(members: Any, complete: bool) -> Event:
         if value is None or (result := read(key, value)) == null:
             continue
         (fields if specific else values)[name] = result
-    missing = _missing(kind, values, fields)
+    missing = absent(kind, values, fields)
     if missing and complete:
         key = missing[0][0]
         raise EventJsonError(PARSE_MSG_INCOMPLETE, f"the event has no {key}", key)
-    ordered = {field.name: fields[field.name] for field in kind.fields if field.name in fields}
-    return Event(**(_EMPTY | values), type=kind, fields=ordered, missing=tuple(ulm for _, ulm in missing))
-
-
-_EMPTY: Final[dict[str, Any]] = {
-    "timestamp": (0, 0),
-    "host": "",
-    "level": None,
-    "priority": -1,
-    "jobid": NO_JOB,
-    "seqcode": "",
-    "user": "",
-    "source": "",
-    "src_instance": None,
-    "arrived": None,
-}
-"""What stands for the fields that are unset, as ``ulm.parse`` gives it."""
+    return assemble(kind, values, fields, missing)
 
 
 def _type(members: dict[str, Any]) -> EventType:
@@ -267,11 +237,6 @@ def _type(members: dict[str, Any]) -> EventType:
         said = "no type" if name is None else f"an unknown type, {_shown(name)}"
         raise EventJsonError(PARSE_EVENT_UNDEF, f"the event has {said}", "type")
     return kind
-
-
-def _missing(kind: EventType, values: dict[str, Any], fields: dict[str, Any]) -> list[tuple[str, str]]:
-    absent = [(key_of(row), row.ulm) for row in COMMON if row.required and row.name not in values]
-    return absent + [(item.name, item.ulm) for item in kind.fields if item.required and item.name not in fields]
 
 
 Read = Callable[[str, Any], Any]
@@ -285,11 +250,12 @@ def _wrong(key: str, value: Any, wanted: str) -> EventJsonError:
 def _text(key: str, value: Any) -> str:
     if not isinstance(value, str):
         raise _wrong(key, value, "a text")
-    if value.isascii() or not _STRAY.search(value):
+    if value.isascii():
         return value
-    if _NO_OCTET.search(value):
-        raise _wrong(key, value, "a text of characters")
-    return decode(encode(value))
+    try:
+        return decode(encode(value))
+    except UnicodeEncodeError:
+        raise _wrong(key, value, "a text of characters") from None
 
 
 def _whole(key: str, value: Any, *, least: int, most: int) -> int:
@@ -326,11 +292,11 @@ def _moment(key: str, value: Any) -> tuple[int, int]:
         raise _wrong(key, value, "a date, YYYYMMDDHHMMSS.uuuuuu") from None
 
 
-def _tags(key: str, value: Any) -> tuple[tuple[str, str], ...]:
-    pairs = [item.partition("=") for item in _text(key, value).split(",")]
-    if value and not all(equals for _, equals, _ in pairs):
+def _tags(key: str, value: Any) -> Tags:
+    tags = read_tags(_text(key, value))
+    if tags is None:
         raise _wrong(key, value, "a list name=value,name=value")
-    return tuple((name, text) for name, _, text in pairs) if value else ()
+    return tags
 
 
 _INT: Final = partial(_whole, least=-(1 << 31), most=(1 << 31) - 1)

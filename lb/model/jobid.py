@@ -1,39 +1,60 @@
 """Job identifiers, subjob identifiers and notification identifiers (lb.md 1).
 
-A job id is ``https://HOST[:PORT]/UNIQUE[?INFO]``. The default port is 9000 and is always written out. Whatever follows
-``?`` is kept but is no part of the identity.
+A job id is ``https://HOST[:PORT]/UNIQUE[?INFO]``. The default port is 9000 and is always written out. The host is what
+stands before the last ``:`` in front of the first ``/``; an IPv6 literal in brackets keeps them, and its colons mark no
+port. White space in host or unique part is an error, anything else is somebody's name for a job. Whatever follows ``?``
+is kept but is no part of the identity, and neither is the case of the host's letters.
 """
 
 import base64
+import errno
 import hashlib
 import re
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
-DEFAULT_PORT = 9000
-"""Port of an LB server when an id names none (lb.md 1)."""
-MAX_PORT = 65535
-MAX_LENGTH = 4096
+DEFAULT_PORT: Final = 9000
+"""Port of an LB server when an id names none or 0 (lb.md 1)."""
+MAX_PORT: Final = 65535
+"""Largest TCP port."""
+MAX_LENGTH: Final = 4096
 """Longest accepted id in characters; a limit of ours, the original has none."""
-DEFAULT_SEED = "edg_wll_GenerateSubjobIds()"
+DEFAULT_SEED: Final = "edg_wll_GenerateSubjobIds()"
 """Seed of subjob ids when a registration gives none (lb.md 1)."""
-NOTIFICATION_PREFIX = "NOTIF:"
-SANDBOX_PREFIX = "FT:"
+NOTIFICATION_PREFIX: Final = "NOTIF:"
+SANDBOX_PREFIX: Final = "FT:"
+JOBID_FORMAT: Final = 1409
+"""LB's code of a malformed id (lb.md 15)."""
 
-_SCHEME = "https://"
-_HOST = r"(?P<host>\[[^\s\[\]/]+\]|[^\s/\[\]:]+)"
-_FORM = re.compile(rf"https://{_HOST}(?::(?P<port>[0-9]{{0,6}}))?/(?P<unique>[^\s?]+)(?:\?(?P<info>.*))?", re.DOTALL)
-_SERVER = re.compile(rf"{_HOST}(?::(?P<port>[0-9]{{1,6}}))?")
+CACHED: Final = 4096
+"""Ids that are remembered once read, and ..."""
+CACHED_LENGTH: Final = 256
+"""... the longest of them in characters: 8 MB at the very most, 2 MB for ids as they are made."""
+
+_SCHEME: Final = "https://"
+_BLANK: Final = re.compile("[ \t\n\v\f\r\ud800-\udc7f\udd00-\udfff]")
+"""White space as C counts it, and what no bytes decode to."""
+_PORT: Final = re.compile(r"[0-9]{1,6}")
+_SHOWN: Final = 200
+"""Characters of a bad id that an error repeats."""
 
 
 class JobIdError(ValueError):
-    """Not a job id: JOBID_FORMAT 1409 where an event is read, EINVAL elsewhere (lb.md 1)."""
+    """Not an id, or none can be made.
 
-    code = 1409
+    ``code``: JOBID_FORMAT 1409 where an id is read, EINVAL where one is made (lb.md 1); ``position``: index of the
+    character at fault, -1 where there is none.
+    """
+
+    def __init__(self, text: str, code: int = JOBID_FORMAT, position: int = -1) -> None:
+        super().__init__(text)
+        self.code = code
+        self.position = position
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class JobId:
     """One job: the server that keeps it and its unique part there.
 
@@ -43,12 +64,12 @@ class JobId:
     host: str
     port: int
     unique: str
-    info: str | None = field(default=None, compare=False)
+    info: str | None = None
 
     @staticmethod
     def parse(text: str) -> "JobId":
         """Read an id; raises ``JobIdError``. Results are shared, which costs nothing as they are immutable."""
-        return _parse(text)
+        return _remembered(text) if len(text) <= CACHED_LENGTH else _parse(text)
 
     @property
     def server(self) -> str:
@@ -59,33 +80,93 @@ class JobId:
     def is_notification(self) -> bool:
         return self.unique.startswith(NOTIFICATION_PREFIX)
 
+    @property
+    def notification_key(self) -> str:
+        """Database key of a notification: its unique part without ``NOTIF:``. ``JobIdError`` for another id."""
+        if not self.is_notification:
+            raise JobIdError(f"not a notification id: {self.uri[:_SHOWN]!r}", errno.EINVAL)
+        return self.unique.removeprefix(NOTIFICATION_PREFIX)
+
+    @property
+    def uri(self) -> str:
+        """The whole id with what follows ``?``; ``str`` gives the identity only."""
+        return str(self) if self.info is None else f"{self}?{self.info}"
+
     def __str__(self) -> str:
         return f"{_SCHEME}{self.host}:{self.port}/{self.unique}"
 
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, JobId):
+            return NotImplemented
+        same = self.unique == other.unique and self.port == other.port
+        return same and (self.host == other.host or self.host.lower() == other.host.lower())
 
-@lru_cache(maxsize=8192)
+    def __hash__(self) -> int:
+        return hash((self.unique, self.port))
+
+
 def _parse(text: str) -> JobId:
     if len(text) > MAX_LENGTH:
-        raise JobIdError(f"job id longer than {MAX_LENGTH} characters")
-    match = _FORM.fullmatch(text)
-    if match is None:
-        raise JobIdError(f"not a job id (https://host:port/unique): {text[:200]!r}")
-    return JobId(match["host"], _port(match["port"]), match["unique"], match["info"])
+        raise JobIdError(f"job id longer than {MAX_LENGTH} characters", position=MAX_LENGTH)
+    begin = len(_SCHEME)
+    if not text.startswith(_SCHEME):
+        raise _malformed(text, f"does not begin with {_SCHEME}", 0)
+    slash = text.find("/", begin)
+    if slash < 0:
+        raise _malformed(text, "has no unique part", len(text))
+    host, port, wrong = _split_server(text[begin:slash])
+    if wrong is not None:
+        raise _malformed(text, wrong[0], begin + wrong[1])
+    unique, mark, info = text[slash + 1 :].partition("?")
+    blank = _BLANK.search(unique)
+    if blank is not None or not unique:
+        raise _malformed(text, "has no unique part without white space", slash + 1 + (blank.start() if blank else 0))
+    return JobId(host, port, unique, info if mark else None)
 
 
-def _port(text: str | None) -> int:
-    port = int(text or 0) or DEFAULT_PORT
-    if port > MAX_PORT:
-        raise JobIdError(f"port {port} is over {MAX_PORT}")
-    return port
+_remembered = lru_cache(maxsize=CACHED)(_parse)
+
+
+def _malformed(text: str, why: str, position: int) -> JobIdError:
+    shown = f"{text[:_SHOWN]!r} {why} (character {position})"
+    return JobIdError(f"not a job id (https://host:port/unique): {shown}", position=position)
+
+
+Wrong = tuple[str, int]
+"""What is wrong, and at which character."""
+
+
+def _split_server(text: str) -> tuple[str, int, Wrong | None]:
+    """(host, port, nothing) of ``host``, ``host:`` or ``host:port``, or what is wrong with it."""
+    if text.startswith("["):
+        end = text.find("]") + 1
+        host, colon, port = text[:end], text[end : end + 1], text[end + 1 :]
+        well_formed = end > 2 and "[" not in host[1:] and colon in ("", ":")
+    else:
+        host, colon, port = text.rpartition(":") if ":" in text else (text, "", "")
+        well_formed = host != "" and "[" not in host and "]" not in host
+    blank = _BLANK.search(host)
+    if blank is not None or not well_formed:
+        return "", 0, ("has no host", 0 if blank is None else blank.start())
+    if not port:
+        return host, DEFAULT_PORT, None
+    if not _PORT.fullmatch(port) or int(port) > MAX_PORT:
+        return "", 0, (f"has no port up to {MAX_PORT}", len(text) - len(port))
+    return host, int(port) or DEFAULT_PORT, None
 
 
 def parse_server(server: str) -> tuple[str, int]:
-    """``host`` or ``host:port`` -> (host, port); port 0 or none means 9000; an id in its place is an error."""
-    match = None if server.startswith(_SCHEME) else _SERVER.fullmatch(server)
-    if match is None:
-        raise JobIdError(f"not a server (host or host:port): {server[:200]!r}")
-    return match["host"], _port(match["port"])
+    """``host`` or ``host:port`` -> (host, port); port 0 or none means 9000; an id in its place is an error (EINVAL)."""
+    host, port, wrong = _split_server(server)
+    if wrong is None and ("/" in host or server.endswith(":") or len(server) > MAX_LENGTH):
+        wrong = "is something else", 0
+    if wrong is not None:
+        raise JobIdError(
+            f"not a server (host or host:port): {server[:_SHOWN]!r} {wrong[0]}", errno.EINVAL, position=wrong[1]
+        )
+    return host, port
 
 
 def digest(text: str) -> str:
@@ -104,26 +185,33 @@ def new(server: str) -> JobId:
     return JobId(host, port, _new_unique(host))
 
 
+def notification(server: str, key: str) -> JobId:
+    """The notification id of a database key, ``https://HOST:PORT/NOTIF:<key>``."""
+    host, port = parse_server(server)
+    if not key or _BLANK.search(key):
+        raise JobIdError(f"not a key of a notification: {key[:_SHOWN]!r}", errno.EINVAL)
+    return JobId(host, port, NOTIFICATION_PREFIX + key)
+
+
 def new_notification(server: str) -> JobId:
     """A fresh notification id, ``https://HOST:PORT/NOTIF:<unique>``."""
-    host, port = parse_server(server)
-    return JobId(host, port, NOTIFICATION_PREFIX + _new_unique(host))
+    return notification(server, _new_unique(server))
 
 
 def subjob(parent: JobId, seed: str | None, index: int) -> JobId:
     """Id of subjob ``index`` (from 0): MD5 of ``<unique of parent>,<seed>,<index>`` (lb.md 1)."""
     if index < 0:
-        raise JobIdError(f"subjob number {index} is negative")
+        raise JobIdError(f"subjob number {index} is negative", errno.EINVAL)
     return JobId(parent.host, parent.port, digest(f"{parent.unique},{seed or DEFAULT_SEED},{index}"))
 
 
 def subjobs(parent: JobId, seed: str | None, count: int) -> list[JobId]:
     """Ids of all subjobs in order; fewer than one is an error, as in the original."""
     if count < 1:
-        raise JobIdError(f"{count} subjobs asked")
+        raise JobIdError(f"{count} subjobs asked", errno.EINVAL)
     return [subjob(parent, seed, index) for index in range(count)]
 
 
 def sandbox_transfer(compute_job: JobId) -> JobId:
-    """Id of the (first) sandbox transfer job of a compute job."""
+    """Id of the first sandbox transfer job of a compute job; further ones get a fresh id (lb.md 1)."""
     return JobId(compute_job.host, compute_job.port, SANDBOX_PREFIX + compute_job.unique)

@@ -7,13 +7,14 @@ A stored state is a JSON text with the version of the rules that made it. One of
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from sys import intern
 from types import MappingProxyType
 from typing import Any, Final
 
 from lb.model.frozen import Frozen
-from lb.model.status import ATTRIBUTES, NAMES, SLOTS, ZEROS, Kind, Status, StatusDraft, settled
+from lb.model.status import ATTRIBUTES, NAMES, SLOTS, STATES, ZEROS, Attribute, Kind, Status, StatusDraft
+from lb.model.times import Timestamp
 
 __all__ = ["SLOTS", "VERSION", "Branches", "JobDraft", "JobState", "StateVersionError"]
 
@@ -84,7 +85,7 @@ class JobState(Frozen, JobDraft):
 
     def dump(self) -> str:
         """The stored form: JSON, ASCII only, unset values left out."""
-        book = {name: value for name, value in self.__dict__.items() if value and name in _BOOK}
+        book = {name: value for name, value in self.__dict__.items() if name in _BOOK and value is not _BOOK[name]}
         stored = {"v": VERSION, "s": self.status.values(), "b": book}
         return json.dumps(stored, separators=(",", ":"), default=_plain)
 
@@ -92,12 +93,14 @@ class JobState(Frozen, JobDraft):
     def load(cls, text: str) -> "JobState":
         """Read the stored form; ``StateVersionError`` when it is of another version, or not what ``dump`` writes."""
         try:
+            if not text.isascii():
+                raise StateVersionError("a stored state is ASCII only")
             stored = json.loads(text)
             if stored["v"] != VERSION:
                 raise StateVersionError(f"stored state is not of version {VERSION}")
-            values = {_NAMES[name]: _status_value(name, value) for name, value in stored["s"].items()}
+            values = {_NAMES[name]: _READ[name](value) for name, value in stored["s"].items()}
             known = {values.get(name): values.get(name) for name in _BRANCH_COLUMNS}
-            attributes = {_BOOK[name]: _book_value(name, value, known) for name, value in stored["b"].items()}
+            attributes = {_BOOK_NAMES[name]: _book_value(name, value, known) for name, value in stored["b"].items()}
             attributes["status"] = Status.made_of(values)
         except StateVersionError:
             raise
@@ -113,24 +116,19 @@ class JobState(Frozen, JobDraft):
     __hash__ = None  # type: ignore[assignment]
 
 
-_BOOK: Final = {name: name for name in JobDraft.__annotations__ if name not in ("status", "outcome")}
+_BOOK: Final = {name: getattr(JobDraft, name) for name in JobDraft.__annotations__ if name not in ("status", "outcome")}
+"""Names of the bookkeeping, and what they are when nothing is known."""
+_BOOK_NAMES: Final = {name: name for name in _BOOK}
 _NAMES: Final = {name: name for name in NAMES}
 _BRANCH_COLUMNS: Final = ("destination", "ce_node", "matched_jdl")
 """Attributes of the status that a branch remembers, in the order of ``Branches``."""
-_MAPPINGS: Final = frozenset({"branches", "tag_codes"})
-_LISTS: Final = frozenset(
-    attribute.name for attribute in ATTRIBUTES
-    if attribute.kind in (Kind.TIME, Kind.TEXTS, Kind.TAGS, Kind.COUNTS, Kind.STATUSES)
-)
-_COUNTS: Final = frozenset(attribute.name for attribute in ATTRIBUTES if attribute.kind is Kind.COUNTS)
 _PLACES: Final = frozenset({"possible_destinations", "possible_ce_nodes"})
 _COMMON: Final = frozenset(
-    {
-        "state", "jobtype", "owner", "parent_job", "destination", "network_server", "ui_host", "reason", "location",
-        "ce_node", "done_code", "sandbox_retrieved", "jw_status",
-    }
+    {"owner", "parent_job", "destination", "network_server", "ui_host", "reason", "location", "ce_node"}
 )
 """Attributes whose texts many jobs have in common: one text for all of them saves memory."""
+_INT_MAX: Final = (1 << 31) - 1
+"""Largest number of a status: all of them have 32 bits."""
 
 
 def _plain(value: Any) -> Any:
@@ -140,23 +138,84 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"a stored state cannot hold {type(value).__name__}")
 
 
-def _status_value(name: str, value: Any) -> Any:
-    """A stored value of the status as a status keeps it."""
-    if name in _COMMON:
-        return intern(value)
-    if name not in _LISTS:
-        return value
-    if name in _COUNTS:
-        return ZEROS if not any(value) else tuple(value)
-    if name in _PLACES:
-        return tuple(map(intern, value))
-    return settled(name, value)
+def _text(value: Any) -> str:
+    if not value.isascii():
+        value.encode("utf-8", "surrogateescape")  # half a character stands for a byte of a line, or cannot be written
+    return value  # type: ignore[no-any-return]
+
+
+def _common(value: Any) -> str:
+    return intern(_text(value))
+
+
+def _number(value: Any) -> int:
+    if type(value) is not int or not -_INT_MAX - 1 <= value <= _INT_MAX:
+        raise TypeError(f"{value!r} is no number of 32 bits")
+    return value
+
+
+def _moment(value: Any) -> Timestamp:
+    seconds, microseconds = value
+    if type(seconds) is not int or type(microseconds) is not int:
+        raise TypeError(f"{value!r} is no moment")
+    return seconds, microseconds
+
+
+def _counts(value: Any) -> tuple[int, ...]:
+    if len(value) != SLOTS or not set(map(type, value)) <= _INTEGERS:
+        raise TypeError(f"{value!r} is no list by state")
+    return tuple(value) if any(value) else ZEROS
+
+
+def _texts(value: list[Any]) -> tuple[str, ...]:
+    return tuple(map(_text, value))
+
+
+def _places(value: list[Any]) -> tuple[str, ...]:
+    return tuple(map(_common, value))
+
+
+def _tags(value: dict[str, Any]) -> Mapping[str, str]:
+    return MappingProxyType({_text(name): _text(text) for name, text in value.items()})
+
+
+_INTEGERS: Final = {int}
+_READERS: Final[dict[Kind, Callable[[Any], Any]]] = {
+    Kind.JOBID: _text,
+    Kind.TEXT: _text,
+    Kind.INT: _number,
+    Kind.BOOL: {True: True, False: False}.__getitem__,
+    Kind.TIME: _moment,
+    Kind.TEXTS: _texts,
+    Kind.TAGS: _tags,
+    Kind.COUNTS: _counts,
+}
+
+
+def _reader(attribute: Attribute) -> Callable[[Any], Any] | None:
+    """How to take a stored value of an attribute as a status keeps it; None for what is never stored."""
+    if attribute.kind is Kind.ENUM:
+        return {value: value for value in attribute.values if not value.startswith("_")}.__getitem__
+    if attribute.name in _COMMON:
+        return _common
+    return _places if attribute.name in _PLACES else _READERS.get(attribute.kind)
+
+
+_READ: Final = {
+    "state": {state: state for state in STATES}.__getitem__,
+    **{item.name: read for item in ATTRIBUTES if (read := _reader(item)) is not None},
+}
 
 
 def _book_value(name: str, value: Any, known: Mapping[Any, Any]) -> Any:
     """A stored value of the bookkeeping; what became of a branch often stands in the status too: one text for both."""
     if name == "branches":
-        return MappingProxyType(
-            {int(key): tuple([known.get(text, text) for text in row]) for key, row in value.items()}
-        )
-    return MappingProxyType(dict(value)) if name in _MAPPINGS else known.get(value, value)
+        return MappingProxyType({int(key): _row(row, known) for key, row in value.items()})
+    if name == "tag_codes":
+        return _tags(value)
+    return known.get(_text(value), value)
+
+
+def _row(row: Any, known: Mapping[Any, Any]) -> tuple[str | None, str | None, str | None]:
+    where, worker, text = [None if value is None else known.get(_text(value), value) for value in row]
+    return where, worker, text

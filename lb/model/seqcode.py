@@ -1,15 +1,29 @@
 """Sequence codes: the causal order of a job's events, carried along by those who log (lb.md 2.3).
 
-Three forms exist. The usual one has nine counters, one per component of the middleware; the last, ``LBS``, is absent
-in old lines and counts as 0. PBS jobs have five counters. Condor jobs have a time, a position in a log, an event code
-and a letter for the daemon. ``compare`` decides by what the two texts hold, as the original does, and never fails: a
-code it cannot read counts as smaller when it stands left and as larger when it stands right of a readable one.
+=============  =====  ===============================================================================================
+form           type   text
+=============  =====  ===============================================================================================
+``NORMAL``     1      nine counters, one per component; the last, ``LBS``, is absent in old lines and counts as 0
+``PBS``        2      five counters
+``CONDOR``     3      a time, a position in a log, an event code and a letter for the daemon
+``CREAM``      4      as NORMAL; jobs of CREAM do not go by it
+``DUPLICATE``  11     as NORMAL; the logger's own counter is the time, so that no two of its events have one code
+=============  =====  ===============================================================================================
+
+``compare`` decides by what the two texts hold, as the original does, and never fails. A code it cannot read counts as
+smaller when it stands left; when it stands right of a readable one it is the smaller again among the usual codes, while
+the codes of PBS and Condor make whatever stands left smaller. Of the usual codes the original looks at the first 102
+characters, the length of the null code, at 32 bits of each number and at them without their sign; so do we.
+
+Who logs takes over the code of the job, advances his own counter, and again after every event (``taken_over``,
+``increment``); the code he ends with goes on with the job.
 """
 
 import re
 from collections.abc import Callable, Iterable
+from enum import IntEnum
 from functools import cmp_to_key, lru_cache
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from lb.model.events import Event
 
@@ -18,12 +32,35 @@ class SeqCodeError(ValueError):
     """Not a sequence code of the form asked for."""
 
 
+class Form(IntEnum):
+    """The kinds of sequence codes, numbered as in the original's interface."""
+
+    NORMAL = 1
+    PBS = 2
+    CONDOR = 3
+    CREAM = 4
+    DUPLICATE = 11
+
+
+LENGTH: Final = 102
+"""Characters of the usual form that the original compares (lb.md 2.3: the length of the null code)."""
+MAX_DIGITS: Final = 18
+"""Digits of one counter; a limit of ours, the forms have 6 or 10."""
+COUNTER_BITS: Final = 32
+"""Size of a counter, without a sign."""
+CACHED: Final = 4096
+"""Codes that are remembered once read: 3 MB with their counters, as none is longer than ``LENGTH``."""
+
+_SHOWN: Final = 120
+"""Characters of a bad code that an error repeats."""
+
+
 def _form(names: Iterable[str]) -> re.Pattern[str]:
-    return re.compile(":".join(rf"{name}=\s*([+-]?[0-9]{{1,18}})" for name in names))
+    return re.compile(":".join(rf"{name}=[ \t\n\v\f\r]*+([+-]?[0-9]{{1,{MAX_DIGITS}}}+)" for name in names))
 
 
-_GLITE = _form(("UI", "NS", "WM", "BH", "JSS", "LM", "LRMS", "APP"))
-_LBS = re.compile(r":LBS=\s*([+-]?[0-9]{1,18})")
+_COMPONENTS: Final = ("UI", "NS", "WM", "BH", "JSS", "LM", "LRMS", "APP", "LBS")
+_GLITE = _form(_COMPONENTS)
 _PBS = _form(("CLIENT", "SERVER", "SCHED", "SMOM", "MOM"))
 _CONDOR = re.compile(r"TIMESTAMP=([0-9]{14}):POS=([0-9]{10}):EV\.CODE=([0-9]{3}):SRC=([A-Za-z])")
 
@@ -43,10 +80,10 @@ class SeqCode(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read a code with or without ``LBS``; whatever follows is ignored, as in the original."""
-        values = components(text)
+        """Read a code with or without ``LBS``; whatever follows ``LBS`` is ignored, as in the original."""
+        values = _numbers(_GLITE, _complete(text))
         if values is None:
-            raise SeqCodeError(f"not a sequence code: {text[:120]!r}")
+            raise SeqCodeError(f"not a sequence code: {text[:_SHOWN]!r}")
         return cls(*values)
 
     def increment(self, source: str) -> Self:
@@ -54,13 +91,18 @@ class SeqCode(NamedTuple):
         name = COUNTERS.get(source)
         return self if name is None else self._replace(**{name: getattr(self, name) + 1})
 
+    def duplicate(self, source: str, now_s: int) -> Self:
+        """The code of form DUPLICATE: the source's own counter is the time, in seconds since 1970."""
+        name = COUNTERS.get(source)
+        return self if name is None else self._replace(**{name: now_s})
+
     def __str__(self) -> str:
         return (
             "UI={:06d}:NS={:010d}:WM={:06d}:BH={:010d}:JSS={:06d}:LM={:06d}:LRMS={:06d}:APP={:06d}:LBS={:06d}"
         ).format(*self)
 
 
-COUNTERS: dict[str, str] = {
+COUNTERS: Final[dict[str, str]] = {
     "UserInterface": "ui",
     "NetworkServer": "ns",
     "WorkloadManager": "wm",
@@ -73,23 +115,42 @@ COUNTERS: dict[str, str] = {
 }
 """Which counter a source advances."""
 
-NULL = SeqCode()
+NULL: Final = SeqCode()
 """The code before anything happened."""
-BIGHELPER_INITIAL = SeqCode(ui=2, bh=1)
-SEQ_CLEAR = SeqCode(ui=9, ns=96669)
-SEQ_ABORT = SeqCode(ui=0, ns=96660)
+BIGHELPER_INITIAL: Final = SeqCode(ui=2, bh=1)
+SEQ_CLEAR: Final = SeqCode(ui=9, ns=96669)
+SEQ_ABORT: Final = SeqCode(ui=0, ns=96660)
+USUAL_FIRST: Final = SeqCode(ui=3)
+"""What a job usually goes on with after its registration."""
 
 
-@lru_cache(maxsize=16384)
 def components(text: str) -> tuple[int, ...] | None:
-    """The nine counters of the usual form, or None when the text is not of that form."""
-    match = _GLITE.match(text)
-    if match is None:
-        return None
-    last = _LBS.match(text, match.end())
-    if last is None and "LBS" in text:
-        return None
-    return (*map(int, match.groups()), int(last[1]) if last else 0)
+    """The nine counters of the usual form as ``compare`` sees them, or None when the text is not of that form."""
+    if len(text) != LENGTH or "LBS" not in text:
+        text = _complete(text)[:LENGTH]
+    return _remembered(text)
+
+
+def _complete(text: str) -> str:
+    return text if "LBS" in text else f"{text}:LBS=000000"
+
+
+def _numbers(form: re.Pattern[str], text: str) -> tuple[int, ...] | None:
+    match = form.match(text)
+    return None if match is None else tuple([int(number) & _MASK for number in match.groups()])
+
+
+_MASK: Final = (1 << COUNTER_BITS) - 1
+
+
+@lru_cache(maxsize=CACHED)
+def _remembered(text: str) -> tuple[int, ...] | None:
+    return _numbers(_GLITE, text)
+
+
+def forget() -> None:
+    """Read all codes anew from now on; for measurements."""
+    _remembered.cache_clear()
 
 
 class PbsCode(NamedTuple):
@@ -103,12 +164,14 @@ class PbsCode(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        match = _PBS.match(text)
-        if match is None:
-            raise SeqCodeError(f"not a PBS sequence code: {text[:120]!r}")
-        return cls(*map(int, match.groups()))
+        """Read a code; whatever follows is ignored, as in the original."""
+        values = _pbs(text)
+        if values is None:
+            raise SeqCodeError(f"not a PBS sequence code: {text[:_SHOWN]!r}")
+        return cls(*values)
 
     def increment(self, source: str) -> Self:
+        """The next code of that source; sources without a counter of their own change nothing."""
         name = PBS_COUNTERS.get(source)
         return self if name is None else self._replace(**{name: getattr(self, name) + 1})
 
@@ -116,7 +179,7 @@ class PbsCode(NamedTuple):
         return "CLIENT={:06d}:SERVER={:010d}:SCHED={:06d}:SMOM={:06d}:MOM={:06d}".format(*self)
 
 
-PBS_COUNTERS: dict[str, str] = {
+PBS_COUNTERS: Final[dict[str, str]] = {
     "PBSClient": "client",
     "PBSServer": "server",
     "PBSScheduler": "sched",
@@ -135,22 +198,28 @@ class CondorCode(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
+        """Read a code; whatever follows is ignored, as in the original."""
         match = _CONDOR.match(text)
         if match is None:
-            raise SeqCodeError(f"not a Condor sequence code: {text[:120]!r}")
+            raise SeqCodeError(f"not a Condor sequence code: {text[:_SHOWN]!r}")
         return cls(*match.groups())
+
+    def increment(self, source: str) -> Self:
+        """The same code: a daemon of Condor gets a new one from the log it writes."""
+        return self
 
     def __str__(self) -> str:
         return f"TIMESTAMP={self.timestamp}:POS={self.position}:EV.CODE={self.event_code}:SRC={self.source}"
 
 
-def compare(left: str, right: str) -> int:
-    """-1, 0 or 1; see the module text for unreadable codes and for how the form is chosen."""
-    if "SMOM=" in left and "SMOM=" in right:
-        return _by(_pbs, left, right)
-    if is_condor(left) and is_condor(right):
-        return _compare_condor(left, right)
-    return _by(components, left, right)
+AnyCode = SeqCode | PbsCode | CondorCode
+
+
+def form_of(text: str) -> Form:
+    """What a code is meant to be, readable or not. CREAM and DUPLICATE look as NORMAL and are told so."""
+    if "SMOM=" in text:
+        return Form.PBS
+    return Form.CONDOR if is_condor(text) else Form.NORMAL
 
 
 def is_condor(text: str) -> bool:
@@ -158,18 +227,46 @@ def is_condor(text: str) -> bool:
     return "EV.CODE=" in text
 
 
+_FORMS: Final[dict[Form, type[SeqCode] | type[PbsCode] | type[CondorCode]]] = {
+    Form.NORMAL: SeqCode,
+    Form.PBS: PbsCode,
+    Form.CONDOR: CondorCode,
+}
+
+
+def read(text: str) -> AnyCode:
+    """A code of any form. Raises ``SeqCodeError``."""
+    return _FORMS[form_of(text)].parse(text)
+
+
+def taken_over(text: str | None, source: str) -> AnyCode:
+    """The code with which a source begins to log (lb.md 2.3): the given one, its own counter advanced.
+
+    Without a code (None or empty) it is the null code of the form that the source uses. Raises ``SeqCodeError``.
+    """
+    code = read(text) if text else PbsCode() if source in PBS_COUNTERS else NULL
+    return code.increment(source)
+
+
+def compare(left: str, right: str) -> int:
+    """-1, 0 or 1; see the module text for unreadable codes and for how the form is chosen."""
+    form = form_of(left)
+    if form is Form.NORMAL or form_of(right) is not form:
+        return _by(components, left, right, 1)
+    return _by(_pbs, left, right, -1) if form is Form.PBS else _compare_condor(left, right)
+
+
 def _pbs(text: str) -> tuple[int, ...] | None:
-    match = _PBS.match(text)
-    return None if match is None else tuple(map(int, match.groups()))
+    return _numbers(_PBS, text)
 
 
-def _by(read: Callable[[str], tuple[int, ...] | None], left: str, right: str) -> int:
+def _by(read: Callable[[str], tuple[int, ...] | None], left: str, right: str, right_unreadable: int) -> int:
     mine = read(left)
     if mine is None:
         return -1
     other = read(right)
     if other is None:
-        return 1
+        return right_unreadable
     return (mine > other) - (mine < other)
 
 
@@ -180,13 +277,9 @@ _DAEMON_RANK = {"m": 2, "s": 1}
 
 def _compare_condor(left: str, right: str) -> int:
     try:
-        mine = CondorCode.parse(left)
+        mine, other = CondorCode.parse(left), CondorCode.parse(right)
     except SeqCodeError:
         return -1
-    try:
-        other = CondorCode.parse(right)
-    except SeqCodeError:
-        return 1
     same_daemon = mine.source == other.source
     a, b = _condor_key(mine, same_daemon), _condor_key(other, same_daemon)
     return (a > b) - (a < b)

@@ -2,18 +2,27 @@
 
 The date of an event line is ``YYYYMMDDHHMMSS.uuuuuu`` (lb.md 2.1). The original reads it with fixed widths and lets the
 calendar carry what overflows (``simple-refused-0041`` of the oracle: day 30 of February, hour 99); so does
-``parse_date``.
+``parse_date``. What are no digits the original takes for digits all the same and gets some time from them; to us it is
+no date. Moments are those of the years 1 to 9999, so that whatever is read can be written.
 """
 
 import calendar
 import re
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Final
 
 Timestamp = tuple[int, int]
 """Whole seconds since the epoch (UTC) and microseconds 0..999999."""
 
-_DATE = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})(?:\.([0-9]{1,6})[0-9]*)?")
+DATE_LENGTH: Final = 21
+"""Characters of a date as it is written (lb.md 2.1)."""
+FIRST: Final = calendar.timegm((1, 1, 1, 0, 0, 0))
+"""Seconds of the first moment there is; the calendar of Python has no earlier one."""
+LAST: Final = calendar.timegm((9999, 12, 31, 23, 59, 59))
+"""Seconds of the last one; a year has four digits."""
+
+_DATE = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})(?:\.([0-9]{1,6}+)[0-9]*+)?")
 
 
 def parse_date(text: str) -> Timestamp:
@@ -22,15 +31,17 @@ def parse_date(text: str) -> Timestamp:
     if match is None:
         raise ValueError(f"not a date (YYYYMMDDHHMMSS.uuuuuu): {text[:40]!r}")
     year, month, day, hour, minute, second, fraction = match.groups()
-    midnight = _midnight(year, month, day)
-    return midnight + int(hour) * 3600 + int(minute) * 60 + int(second), int(fraction or 0)
+    seconds = _midnight(year, month, day) + int(hour) * 3600 + int(minute) * 60 + int(second)
+    if not FIRST <= seconds <= LAST:
+        raise ValueError(f"not in the years 1 to 9999: {text[:40]!r}")
+    return seconds, int(fraction or 0)
 
 
 @lru_cache(maxsize=256)
 def _midnight(year: str, month: str, day: str) -> int:
     months = int(year) * 12 + int(month) - 1
-    if not 12 <= months < 12 * 9999:
-        raise ValueError(f"year {year} is out of range")
+    if not 12 <= months < 12 * 10_000:
+        raise ValueError(f"not in the years 1 to 9999: {year}{month}")
     return calendar.timegm((months // 12, months % 12 + 1, 1, 0, 0, 0)) + (int(day) - 1) * 86400
 
 

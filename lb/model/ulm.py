@@ -13,12 +13,24 @@ What is tolerated, exactly as the original does:
 What an unreadable value of a specific field becomes: unset, so it is an error only where the field is required.
 Numbers are read as C's ``atoi`` reads them, the digits in front.
 
-One difference from the original is intended: a field of another event type is always 1405. The original answers 1404
-when that other field happens to share memory with one that was set before.
+Intended differences from the original:
+
+* A field of another event type is always 1405. The original answers 1404 when that other field happens to share memory
+  with one that was set before.
+* A date that is not all digits is none (1403). The original computes some time from whatever stands there.
+* ``DG.ARRIVED``, which dump files have in front, is taken for the time of arrival where no ``ARR_DATE`` says otherwise.
+
+What ``write`` makes canonical, so that a line that was read is written the same but for this: the order of the fields
+and single blanks between them; fields that are unknown, empty and not required of the type, or given again, go; fields
+of the type that were absent come as empty or null; names of fields, events, sources, levels and enumerations in their
+own spelling; PROG; numbers without what stood before and after their digits; six digits of microseconds; ids with
+their port; quotes around values and the three escapes, no others. ``parse(write(event)) == event`` for every event that
+can be read.
 """
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from lb.model.catalogue import COMMON, LEVELS, SOURCE_BY_NAME, EventType, Field, Kind
@@ -34,6 +46,10 @@ PARSE_KEY_MISUSE = 1405
 
 MAX_FIELDS = 100
 """Fields in one line (lb.md 2.1); the original dies beyond that, we answer 1401."""
+INT_BITS = 32
+"""Size of an INT field; a larger number is cut as C's ``int`` cuts it."""
+LONG_BITS = 64
+"""Size of what ``atoi`` reads into; a larger number is the largest of them."""
 MAX_LINE = 102_400_000
 """Characters of one line: the largest message the protocols carry (lb.md 2.2)."""
 PROGRAM = "edg-wms"
@@ -42,15 +58,18 @@ PROGRAM = "edg-wms"
 _FIELD = re.compile(r'([A-Za-z0-9._-]++)=(?:"((?:[^"\\]++|\\.)*+)"|([^\s"\\=]*+))(?:[ \t]++|\Z)', re.DOTALL)
 _BLANKS = " \t\r\n"
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_INTEGER = re.compile(r"\s*([+-]?[0-9]{1,20})")
-_REAL = re.compile(r"\s*([+-]?(?:[0-9]{1,400}(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?)")
+_INTEGER = re.compile(r"[ \t\n\v\f\r]*+([+-]?+)0*+([0-9]{0,20}+)")
+_REAL = re.compile(r"[ \t\n\v\f\r]*+([+-]?+)0*+([0-9]{0,400}+)((?:\.[0-9]*+)?+)((?:[eE][+-]?+[0-9]{1,4}+)?+)")
+_REAL_DIGITS = 400
+"""Digits of a fraction that are looked at; the smallest double has its first one at place 324."""
 
 
 class UlmError(ValueError):
     """A line that is no event.
 
     ``code``: 1401 to 1405 (lb.md 15); ``field``: ULM name at fault, empty for 1401; ``position``: index of the
-    character where the trouble is, -1 for something that is missing. The text is the one the original server answers.
+    character where the trouble is, -1 for something that is not there at all. The text is the one the original server
+    answers.
     """
 
     def __init__(self, code: int, text: str, field: str = "", position: int = -1) -> None:
@@ -81,16 +100,19 @@ def parse(line: str | bytes, *, complete: bool = True) -> Event:
     With ``complete=False`` required fields may be absent and are listed in ``Event.missing``; that is for looking at
     recorded lines, never for storing. Raises ``UlmError``.
     """
-    text = line if isinstance(line, str) else decode(line)
-    pairs, kind = _split(text)
-    return _event(pairs, kind, complete)
+    pairs, kind = split(line)
+    if kind is None:
+        raise UlmError(PARSE_EVENT_UNDEF, "Unknown or missing event type", "DG.EVNT")
+    return event_of(pairs, kind, complete)
 
 
 Pair = tuple[str, str, int]
+"""Upper-case name, value without quotes and escapes, position of the field in the line."""
 
 
-def _split(text: str) -> tuple[list[Pair], EventType]:
-    """The (upper-case name, value, position) of all fields but DG.EVNT, and the event type."""
+def split(line: str | bytes) -> tuple[list[Pair], EventType | None]:
+    """All fields of a line but DG.EVNT, and the type that this one names; no DG.EVNT, no type. Raises ``UlmError``."""
+    text = line if isinstance(line, str) else decode(line)
     if len(text) > MAX_LINE:
         raise UlmError(PARSE_BROKEN_ULM, "ULM parse error", position=MAX_LINE)
     position, end = len(text) - len(text.lstrip(_BLANKS)), len(text.rstrip(_BLANKS))
@@ -112,8 +134,6 @@ def _split(text: str) -> tuple[list[Pair], EventType]:
         position = match.end()
     if len(pairs) >= MAX_FIELDS:
         raise UlmError(PARSE_BROKEN_ULM, "ULM parse error", position=pairs[-1][2])
-    if kind is None:
-        raise UlmError(PARSE_EVENT_UNDEF, "Unknown or missing event type", "DG.EVNT")
     return pairs, kind
 
 
@@ -127,10 +147,12 @@ def _the_type(value: str, before: EventType | None, position: int) -> EventType:
 
 
 def _unescape(value: str) -> str:
-    return _ESCAPED.sub(lambda match: "\n" if match[1] == "n" else match[1], value)
+    plain = _ESCAPED.sub(lambda match: "\n" if match[1] == "n" else match[1], value)
+    return plain if plain.isascii() else decode(encode(plain))  # an escape may have kept apart what is UTF-8 together
 
 
-def _event(pairs: list[Pair], kind: EventType, complete: bool) -> Event:
+def event_of(pairs: list[Pair], kind: EventType, complete: bool) -> Event:
+    """The event that these fields make; see ``parse``."""
     common: dict[str, Any] = {}
     specific: dict[str, Any] = {}
     own = _FIELDS_OF[kind.name]
@@ -149,13 +171,17 @@ def _event(pairs: list[Pair], kind: EventType, complete: bool) -> Event:
             target = common
         key, read, null = known
         if key in target:
+            if name == "DG.ARRIVED":
+                continue
             raise UlmError(PARSE_KEY_DUPLICITY, f"Key {name} already exists.", name, position)
         result = read(value)
         if result is not None and result != null:
             target[key] = result
     missing = _missing(kind, common, specific)
     if missing and complete:
-        raise UlmError(PARSE_MSG_INCOMPLETE, f"Message incomplete, missing or empty field {missing[0]}.", missing[0])
+        where = next((position for name, _, position in pairs if name == missing[0]), -1)
+        text = f"Message incomplete, missing or empty field {missing[0]}."
+        raise UlmError(PARSE_MSG_INCOMPLETE, text, missing[0], where)
     get = common.get
     return Event(
         kind,
@@ -169,7 +195,7 @@ def _event(pairs: list[Pair], kind: EventType, complete: bool) -> Event:
         get("source", ""),
         get("src_instance"),
         specific,
-        get("arrived"),
+        get("arrived") or get("dumped"),
         missing,
     )
 
@@ -187,10 +213,14 @@ def _missing(kind: EventType, common: dict[str, Any], specific: dict[str, Any]) 
 
 
 def _read_int(value: str) -> int:
+    if len(value) < 10 and value.isdigit() and value.isascii():
+        return int(value)
     match = _INTEGER.match(value)
-    number = int(match[1]) if match else 0
-    number = max(-(1 << 63), min(number, (1 << 63) - 1))
-    return (number + (1 << 31)) % (1 << 32) - (1 << 31)
+    if match is None or not match[2]:
+        return 0
+    number = int(match[1] + match[2])
+    number = max(-(1 << LONG_BITS - 1), min(number, (1 << LONG_BITS - 1) - 1))
+    return (number + (1 << INT_BITS - 1)) % (1 << INT_BITS) - (1 << INT_BITS - 1)
 
 
 def _read_port(value: str) -> int:
@@ -199,7 +229,10 @@ def _read_port(value: str) -> int:
 
 def _read_real(value: str) -> float:
     match = _REAL.match(value)
-    number = float(match[1]) if match else 0.0
+    if match is None:
+        return 0.0
+    sign, whole, fraction, exponent = match.groups()
+    number = float(f"{sign}0{whole}{fraction[: 1 + _REAL_DIGITS]}{exponent}")
     return number if abs(number) < float("inf") else 0.0
 
 
@@ -276,7 +309,7 @@ _ALL_FIELDS = frozenset(field.ulm for kind in EVENTS.values() for field in kind.
 _COMMON_KEYS: dict[str, Known] = {
     "DATE": ("timestamp", _read_date, None),
     "ARR_DATE": ("arrived", _read_date, None),
-    "DG.ARRIVED": ("arrived", _read_date, None),
+    "DG.ARRIVED": ("dumped", _read_date, None),
     "HOST": ("host", _read_plain, None),
     "LVL": ("level", _read_level, None),
     "DG.PRIORITY": ("priority", _read_int, -1),
@@ -315,7 +348,7 @@ def write(event: Event, *, arrived: bool = False) -> str:
         ("DG.SOURCE", quote(event.source)),
         ("DG.SRC_INSTANCE", None if event.src_instance is None else quote(event.src_instance)),
         ("DG.EVNT", quote(event.type.name)),
-        ("DG.JOBID", quote(str(event.jobid))),
+        ("DG.JOBID", quote(event.jobid.uri)),
         ("DG.SEQCODE", quote(event.seqcode)),
         ("DG.USER", quote(event.user)),
     )
@@ -331,11 +364,17 @@ def value_text(field: Field, value: Any) -> str:
     if kind in (Kind.INT, Kind.PORT):
         return str(field.null if value is None else value)
     if kind is Kind.DOUBLE:
-        return f"{field.null if value is None else value:f}"
+        return _real(float(field.null) if value is None else value)
     if value is None:
         return ""
     if kind is Kind.TIME:
         return format_date(value)
     if kind is Kind.TAGS:
         return ",".join(f"{name}={text}" for name, text in value)
-    return str(value)
+    return value.uri if isinstance(value, JobId) else str(value)
+
+
+def _real(number: float) -> str:
+    """Six decimals, as C's ``%f`` writes it; more where these would lose something."""
+    text = f"{number:f}"
+    return text if float(text) == number else format(Decimal(repr(number)), "f")

@@ -21,7 +21,8 @@ from httpg.client import session
 from lb.model import ulm
 from lb.model.events import DIRECT
 from lb.model.jobid import JobId
-from lb.producer import NULL_CODE, make_event
+from lb.model.seqcode import NULL
+from lb.producer import make_event
 from lb.storeclient import StoreConnection
 from lb.storeproto import Reply
 from soap.client import Client
@@ -73,7 +74,7 @@ class Person:
     def log(self, jobid: str, name: str, source: str, user: str, /, **fields: Any) -> Reply:
         """Deliver one event to the store port."""
         job = JobId.parse(jobid)
-        event = make_event(name, job, source, user, NULL_CODE, fields, priority=DIRECT)
+        event = make_event(name, job, source, user, str(NULL), fields, priority=DIRECT)
         connection = StoreConnection(job.server, self.credential, self.grid.ca_dir)
         try:
             return connection.deliver(ulm.encode(ulm.write(event)))

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 import acs
 import chains
 import pki
+from fuzz import lbseeds
 from gsi.certificates import INHERIT_ALL, ProxyCertInfo
 from testbed import voms
 
@@ -39,6 +40,7 @@ SEEDS: dict[str, list[bytes]] = {
     "certificate": [one.certificate.public_bytes(Encoding.DER) for one in (
         pki.user(), pki.proxy(), chains.legacy(pki.user()), chains.draft(pki.user(), path_length=1))],
     "policy of LB": [(files("etc") / "glite-lb-authz.conf").read_bytes()],
+    **lbseeds.SEEDS,
 }
 
 
