@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from lb.model.catalogue import COMMON, LEVEL_CODES, SOURCE_ON_WS, SOURCES, EventType, Field
 from lb.model.catalogue import Kind as EventKind
+from lb.model.eventforms import assemble
 from lb.model.events import EVENTS, Event
 from lb.model.jobid import JobId, JobIdError
 from lb.model.status import ATTRIBUTES, SLOTS, STATE_CODES, STATES, Attribute, Kind, Status
@@ -110,9 +111,7 @@ def event_from_ws(record: Any) -> Event:
     kind = event_type(record)
     body = getattr(record, kind.name)
     common, specific = _event_readers(kind)
-    values = _members(kind, body, common)
-    fields = _members(kind, body, specific)
-    return Event(kind, **{"level": None, "src_instance": None, "arrived": None, **values}, fields=fields)
+    return assemble(kind, _members(kind, body, common), _members(kind, body, specific), ())
 
 
 def event_type(record: Any) -> EventType:

@@ -12,16 +12,16 @@ import zeep
 from lxml import etree
 
 import soap.contract
+from captures import envelopes
 from lb.model import machine, ulm, ws, wsdl
 from lb.model.events import EVENTS
 from lb.model.jobid import JobId
 from lb.model.jobstate import JobState
 from lb.model.wsdl_tables import OPERATIONS
-from shared import ROOT, SHARED, envelopes, needs_shared
+from shared import ROOT, SHARED, needs_shared
 
 WSDL = ROOT / "wsdl"
 XSD = "{http://www.w3.org/2001/XMLSchema}"
-CAPTURES = SHARED / "captures" / "lb-native"
 
 
 @pytest.mark.parametrize("name", sorted(wsdl.FILES))
@@ -56,7 +56,7 @@ def schema(tmp_path: Path) -> etree.XMLSchema:
 @pytest.mark.parametrize("name", ["20-ws-jobstat-9003.txt", "21-ws-joblog-9003.txt", "22-ws-getversion-9003.txt"])
 def test_what_the_original_sent_is_valid(name: str, tmp_path: Path) -> None:
     checker = schema(tmp_path)
-    bodies = [etree.fromstring(raw)[0][0] for raw in envelopes(CAPTURES / name)]
+    bodies = [etree.fromstring(raw)[0][0] for raw in envelopes(name)]
     assert len(bodies) == 2
     for body in bodies:
         if etree.QName(body).localname == "QueryEvents":
