@@ -18,15 +18,15 @@ from lb.model.eventforms import assemble
 from lb.model.events import EVENTS, Event
 from lb.model.jobid import JobId, JobIdError
 from lb.model.status import ATTRIBUTES, SLOTS, STATE_CODES, STATES, Attribute, Kind, Status
-from lb.model.times import Timestamp, from_datetime
+from lb.model.times import FIRST, LAST, Timestamp, from_datetime
 from lb.model.ws import member_name
 
 _MOST_LEVELS: Final = 64
 """Statuses within statuses; jobs have three levels at most."""
 _INT: Final = (-(1 << 31), (1 << 31) - 1)
 _PORT: Final = (0, 65535)
-_SECONDS: Final = (-62_135_596_800, 253_402_300_799)
-"""Seconds of the years 1 to 9999, which is what a date can be."""
+_SECONDS: Final = (FIRST, LAST)
+"""What a date can be."""
 _MICROSECONDS: Final = (0, 999_999)
 
 
