@@ -96,10 +96,9 @@ def _seen(kind: Kind, value: Any) -> Any:
 
 
 def sendable(status: Status) -> Status:
-    """The status as one that the contract allows: in some state, numbers of subjobs in 31 bits."""
+    """The status in some state, as are those of its subjobs; Undefined is none of the web service."""
     return status.replace(
         state="Unknown" if status.state == "Undefined" else status.state,
-        children_hist=status.children_hist and tuple(number % (1 << 31) for number in status.children_hist),
         children_states=status.children_states and tuple(map(sendable, status.children_states)),
     )
 
