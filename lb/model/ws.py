@@ -8,16 +8,16 @@ number, as in the native protocol; other characters that XML forbids become U+FF
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from keyword import iskeyword
 from typing import Any, Final
 
 from lb.model.catalogue import SOURCE_ON_WS, EventType, Field, ws_name
 from lb.model.catalogue import Kind as EventKind
 from lb.model.events import Event
-from lb.model.status import ATTRIBUTES, STATES, Attribute, Kind, Status
+from lb.model.status import ATTRIBUTES, DEFAULTS, STATES, Attribute, Kind, Status
 from lb.model.times import Timestamp
 
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -35,51 +35,80 @@ def _fit(match: re.Match[str]) -> str:
 
 # ---- status ---------------------------------------------------------------------------------------------------------
 
-_SHOWN: Final = tuple((attribute, attribute.ws_name) for attribute in ATTRIBUTES if attribute.kind is not Kind.OPAQUE)
-
 
 def status_to_ws(status: Status, types: Any) -> Any:
     """The ``jobStatus`` record of a status. Unset optional attributes are None, lists are empty."""
-    members: dict[str, Any] = {"state": status.state.upper()}
-    for attribute, name in _SHOWN:
-        value = getattr(status, attribute.name)
-        if value is not None:
-            members[name] = _status_value(attribute, value, types)
+    members = {"state": status.state.upper(), **_ALWAYS_THERE}
+    for name, value in status.__dict__.items():
+        row = _WRITERS.get(name)
+        if row is not None and value is not None:
+            member, write = row
+            members[member] = write(value, types)
     return types.jobStatus(**members)
 
 
-def _status_value(attribute: Attribute, value: Any, types: Any) -> Any:
-    kind = attribute.kind
-    if kind is Kind.TEXT or kind is Kind.JOBID:
-        return xml_text(value)
-    if kind is Kind.INT:
-        return None if attribute.null and value == attribute.null else value
+Write = Callable[[Any, Any], Any]
+"""Takes a value and the record classes, gives the member of the record."""
+
+
+def _status_writer(attribute: Attribute) -> Write:
+    kind, null = attribute.kind, attribute.null
     if kind is Kind.ENUM:
-        return attribute.prefix + value
-    if kind is Kind.BOOL:
-        return value
-    if kind is Kind.TIME:
-        return _timeval(value, types)
-    if kind is Kind.TEXTS:
-        return [xml_text(text) for text in value]
-    if kind is Kind.TAGS:
-        return [types.tagValue(tag=xml_text(name), value=xml_text(text)) for name, text in value.items()]
+        shown = dict(zip(attribute.values, attribute.ws_values, strict=True))
+        return lambda value, _: shown[value]
+    if kind is Kind.INT and null != 0:
+        return lambda value, _: None if value == null else value
     if kind is Kind.COUNTS:
-        return _by_state(attribute, value, types)
-    return [status_to_ws(child, types) for child in value]
+        return _histogram if attribute.name == "children_hist" else _enter_times
+    return _STATUS_KINDS[kind]
 
 
-def _by_state(attribute: Attribute, numbers: Sequence[int], types: Any) -> list[Any]:
-    """One item per state from Submitted on; Undefined is no state on the web service."""
-    pairs = zip((name.upper() for name in STATES[1:]), numbers[1:], strict=True)
-    if attribute.name == "children_hist":
-        return [types.childrenHistItem(state=state, count=count) for state, count in pairs]
-    return [types.stateEnterTimesItem(state=state, time=datetime.fromtimestamp(at, UTC)) for state, at in pairs]
+def _same(value: Any, _types: Any) -> Any:
+    return value
+
+
+def _histogram(numbers: Sequence[int], types: Any) -> list[Any]:
+    item = types.childrenHistItem
+    return [item(state=state, count=count) for state, count in zip(_STATES, numbers[1:], strict=True)]
+
+
+def _enter_times(seconds: Sequence[int], types: Any) -> list[Any]:
+    item = types.stateEnterTimesItem
+    return [item(state=state, time=_instant(at)) for state, at in zip(_STATES, seconds[1:], strict=True)]
+
+
+@lru_cache(maxsize=4096)
+def _instant(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _timeval(moment: Timestamp, types: Any) -> Any:
     return types.timeval(tvSec=moment[0], tvUsec=moment[1])
 
+
+def _tags(pairs: Iterable[tuple[str, str]], types: Any) -> list[Any]:
+    item = types.tagValue
+    return [item(tag=xml_text(name), value=xml_text(text)) for name, text in pairs]
+
+
+_STATES: Final = tuple(name.upper() for name in STATES[1:])
+"""The states of a list by state; Undefined is no state on the web service."""
+_STATUS_KINDS: Final[Mapping[Kind, Write]] = {
+    Kind.JOBID: lambda value, _: xml_text(value),
+    Kind.TEXT: lambda value, _: xml_text(value),
+    Kind.INT: _same,
+    Kind.BOOL: _same,
+    Kind.TIME: _timeval,
+    Kind.TEXTS: lambda value, _: [xml_text(text) for text in value],
+    Kind.TAGS: lambda value, types: _tags(value.items(), types),
+    Kind.STATUSES: lambda value, types: [status_to_ws(child, types) for child in value],
+}
+_WRITERS: Final = {
+    item.name: (item.ws_name, _status_writer(item)) for item in ATTRIBUTES if item.kind is not Kind.OPAQUE
+}
+_ALWAYS_THERE: Final = {item.ws_name: _WRITERS[item.name][1](DEFAULTS[item.name], None)
+                        for item in ATTRIBUTES if item.required}  # fmt: skip
+"""Members that are sent even when they are unset (lb.md 3.3)."""
 
 # ---- event ----------------------------------------------------------------------------------------------------------
 
@@ -134,5 +163,5 @@ def _event_value(kind: EventKind, value: Any, types: Any) -> Any:
     if kind is EventKind.TIME:
         return _timeval(value, types)
     if kind is EventKind.TAGS:
-        return [types.tagValue(tag=xml_text(name), value=xml_text(text)) for name, text in value]
+        return _tags(value, types)
     return value
