@@ -6,7 +6,9 @@ No sockets, no database, no files, no clock; the only outside input is entropy f
 module         what it knows
 =============  =====================================================================================
 ``jobid``      job ids, subjob ids, notification ids
-``catalogue``  the vocabulary of the tables of events: kinds of values, sources, levels, fields
+``vocabulary``  names with numbers that all events share: sources, levels, flags
+``catalogue``  what the tables of events are made of: kinds of values, fields, types
+``since``      since which line of the original there is what, and how that is known
 ``families``   the tables themselves, one module per family
 ``events``     all event types by name, and the ``Event``
 ``ulm``        event <-> text line

@@ -14,11 +14,12 @@ from functools import cache, lru_cache
 from keyword import iskeyword
 from typing import Any, Final
 
-from lb.model.catalogue import SOURCE_ON_WS, EventType, Field, ws_name
+from lb.model.catalogue import EventType, Field
 from lb.model.catalogue import Kind as EventKind
 from lb.model.events import Event
 from lb.model.status import ATTRIBUTES, DEFAULTS, STATES, Attribute, Kind, Status
 from lb.model.times import Timestamp
+from lb.model.vocabulary import SOURCE_ON_WS
 
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
@@ -147,7 +148,7 @@ def _when_unset(field: Field) -> float | None:
 
 def member_name(field: Field) -> str:
     """Name of a field as a member of a record: that on the wire, with ``_`` behind it when it is a word of Python."""
-    name = ws_name(field.name)
+    name = field.ws
     return name + "_" if iskeyword(name) else name
 
 

@@ -12,13 +12,14 @@ from functools import cache, partial
 from math import isfinite
 from typing import Any, Final
 
-from lb.model.catalogue import COMMON, LEVEL_CODES, SOURCE_ON_WS, SOURCES, EventType, Field
+from lb.model.catalogue import COMMON, EventType, Field
 from lb.model.catalogue import Kind as EventKind
 from lb.model.eventforms import assemble
 from lb.model.events import EVENTS, Event
 from lb.model.jobid import JobId, JobIdError
 from lb.model.status import ATTRIBUTES, SLOTS, STATE_CODES, STATES, Attribute, Kind, Status
 from lb.model.times import FIRST, LAST, Timestamp, from_datetime
+from lb.model.vocabulary import LEVEL_CODES, SOURCE_ON_WS, SOURCES
 from lb.model.ws import member_name
 
 _MOST_LEVELS: Final = 64
@@ -144,7 +145,7 @@ def _members(kind: EventType, body: Any, rows: Sequence[_Row]) -> dict[str, Any]
 def _event_readers(kind: EventType) -> tuple[tuple[_Row, ...], tuple[_Row, ...]]:
     """The common members, the specific ones."""
     common = [
-        (row.name, row.wire, _COMMON_KINDS[row.kind], -1 if row.name == "priority" else None, row.required)
+        (row.name, row.ws, _COMMON_KINDS[row.kind], -1 if row.name == "priority" else None, row.required)
         for row in COMMON
     ]
     specific = [(field.name, member_name(field), *_event_reader(field), field.required) for field in kind.fields]
