@@ -299,7 +299,7 @@ _READERS: Final[dict[str, Callable[[str, object], Any]]] = {
     "jobid": _job,
     "logsrc": _source,
 }
-_COMMON_READERS: Final = tuple((row.name, row.wire, _READERS[row.kind]) for row in COMMON)
+_COMMON_READERS: Final = tuple((row.name, row.ws, _READERS[row.kind]) for row in COMMON)
 
 
 def _value_of(field: Field, member: str, value: Any) -> Any:
