@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 
 .PHONY: help demo test lint bench docs clean
 help:
-	@sed -n '1,2s/^# //p' Makefile; echo "make lint   - ruff, mypy, import rules"; echo "make bench  - rates and memory, printed"; echo "make docs   - regenerate the tables in docs/"
+	@sed -n '1,2s/^# //p' Makefile; echo "make lint   - ruff, mypy, import rules"; echo "make bench  - rates and memory, printed"; echo "make docs   - renew the tables and diagrams in docs/ (Graphviz)"
 
 $(VENV)/.demo: setup.cfg pyproject.toml
 	@bash testbed/venv.sh $(PYTHON) $(VENV) demo

@@ -1,12 +1,14 @@
 """Write the tables of the documentation that follow from the code: `make docs`.
 
 README.md: the operations that are not available yet. docs/operations.md: every operation, and who may call it.
+docs/states.md, docs/states: the rules of the states of jobs, with their diagrams (`docs.states`).
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from docs import states
 from gsi.authz import Access, Requirement, Resource, declared
 from jpis.service import IndexServer
 from jpps.service import PrimaryStorage
@@ -93,10 +95,11 @@ def readme(text: str) -> str:
 
 
 def main() -> None:
-    """Write both files."""
+    """Write the files."""
     (ROOT / "docs" / "operations.md").write_text(operations_document())
     path = ROOT / "README.md"
     path.write_text(readme(path.read_text()))
+    states.write()
 
 
 if __name__ == "__main__":

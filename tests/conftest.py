@@ -27,15 +27,20 @@ def _connections_are_closed() -> Iterator[None]:
         _ENGINES.pop().dispose()
 
 
+#: What tests record by `record_property` to have it printed, and under which title.
+_PRINTED = {"zoo": "what servers accept and refuse", "oracle": "the answers of the original, and ours"}
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print the verdicts on the zoo of credentials, one line for each case."""
+    """Print what tests have recorded, one line for each."""
     reports = [report for outcome in ("passed", "failed") for report in terminalreporter.getreports(outcome)]
-    lines = [text for report in reports if report.when == "call"
-             for key, text in report.user_properties if key == "zoo"]
-    if lines:
-        terminalreporter.section("what servers accept and refuse")
-        for line in lines:
-            terminalreporter.write_line(line)
+    for wanted, title in _PRINTED.items():
+        lines = [text for report in reports if report.when == "call"
+                 for key, text in report.user_properties if key == wanted]
+        if lines:
+            terminalreporter.section(title)
+            for line in lines:
+                terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,12 @@ module         what it knows
 ``jobstate``   status and bookkeeping of a job under computation, and how they are stored
 ``machine``    event + state -> state; its text states the rules
 ``rules``      the rules as tables, one module per kind of job
+``acl``        who may read a job or set its tags: the access list, its changes and its two forms
+``connections``  jobs that are connected to each other, and how both ends follow
+``people``     when two subject names are one person
+``ledger``     all jobs of one server in memory: events in, statuses and histories out
+``corrections``  where we do not do as the original did, on purpose
+``diagrams``   the rules as state diagrams; ``dot`` writes them for Graphviz
 ``view``       what of a status a query shows
 ``native``     the status as native XML and JSON show it
 ``ws``         status and event as records of the web service
@@ -25,11 +31,9 @@ module         what it knows
 
 What is computed, and how far it was compared with the original (1,321 sequences, ``tests/unit/lb/test_oracle.py``):
 
-* SIMPLE, DAG, COLLECTION, CREAM, PBS, FILE_TRANSFER, FILE_TRANSFER_COLLECTION, VIRTUAL_MACHINE: all states and all
-  attributes of all recorded sequences, except for the intended differences that the test names. PARTITIONED counts as
-  DAG, PARTITIONABLE as SIMPLE.
-* CONDOR: by the rules of the facts; the original's answers are no measure here, so nothing was compared.
-* Parents: histogram of all, state of collections (``rules.parents``). Who feeds them is the server.
-* Not computed: connections between jobs (ConnectJob, DisconnectJob are kept and change nothing), the access list
-  (ChangeACL), and the attributes that the table calls never set.
+* All kinds of jobs, parents, access lists, connections, refusals: every reply, every state and every attribute of all
+  recorded sequences is the same, but for what ``corrections`` lists.
+* PARTITIONED counts as DAG, PARTITIONABLE as SIMPLE.
+* Who may store what: ``rules.store``, which ``ledger`` follows in memory and the server over its tables.
+* Not computed: the attributes that the table calls never set.
 """

@@ -14,6 +14,7 @@ from gsi.names import same_dn
 from gsi.peer import Peer
 from gsi.peers import PeerList
 from gsi.watched import Watched
+from lb.model.people import person
 from lb.server.policy import Action, PolicyFile
 
 #: Events that the actions LOG_CE_EVENTS and LOG_GENERAL_EVENTS cover (lb.md 11.1); all others need LOG_WMS_EVENTS.
@@ -24,21 +25,6 @@ _COVERED: Final = {
     "GrantPayloadOwnership": Action.GRANT_OWNERSHIP,
 }
 _FQAN: Final = "FQAN:"
-#: What old proxies added to a subject; a log line may still carry it, and it is the same person (lb.md 5.1).
-_PROXY_TAILS: Final = ("/CN=proxy", "/CN=limited proxy")
-
-
-def person(dn: str) -> str:
-    """The subject without the marks of proxies at its end."""
-    while dn.endswith(_PROXY_TAILS):
-        dn = dn[: dn.rindex("/CN=")]
-    return dn
-
-
-def same_person(a: str, b: str) -> bool:
-    """Whether two subjects, either of which may end in marks of proxies, are one person."""
-    return a == b or same_dn(person(a), person(b))
-
 
 class Authority:
     """Answers every question about rights.

@@ -1,22 +1,12 @@
 """A batch of events in one transaction: each is stored or refused on its own, all are on disk together (lb.md 5.3, 7).
 
-The rules of registration:
-
-====================================  ===============================================================================
-job unknown                           registered; a zombie of the same owner lives again, unless exclusive
-job known, same owner                 one more RegJob event, the state machine takes what is new in it
-job known, other owner                EPERM
-job known or zombie, exclusive        EEXIST
-came through a logger                 only for a job that is known: a new one has to be registered by its owner himself
-parent named, and known here          the parent must have the same owner
-====================================  ===============================================================================
+What is refused, and why, is in lb.model.rules.store.
 """
 
-import errno
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection, insert, select, tuple_
 
@@ -25,24 +15,16 @@ from lb.model import machine, ulm
 from lb.model.catalogue import LEVEL_CODES, SOURCE_CODES
 from lb.model.events import Event
 from lb.model.jobid import JobId
-from lb.model.rules import parents
+from lb.model.people import same_person
+from lb.model.rules import parents, store
+from lb.model.rules.store import Relative, Zombie
 from lb.model.seqcode import NULL
 from lb.model.times import Timestamp
-from lb.server import family, record, schema, zombies
-from lb.server.admission import Admitted, must_be_direct, not_registered
-from lb.server.authority import same_person
-from lb.server.errors import LbError, not_allowed
+from lb.server import record, schema, zombies
+from lb.server.admission import Admitted
+from lb.server.errors import heed, refused
 from lb.server.record import Record
 from lb.server.schema import events, events_flesh, jpreg
-
-#: Sources whose events only the owner of the job may log (lb.md 7).
-_OWNERS_SOURCES: Final = frozenset({"UserInterface", "LRMS", "Application"})
-#: Events about rights: the original let anybody log them from another source (a trap of lb.md 7).
-_OWNERS_EVENTS: Final = frozenset({"ChangeACL", "GrantPayloadOwnership"})
-#: What is said in the owner's name, and goes into Job Provenance so. The original took it from anybody (lb.md 7).
-_OWNERS_WORDS: Final = frozenset({"UserTag", "CurDescr"})
-#: Levels of parents above a job: a limit of ours.
-_DEPTH: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,21 +80,21 @@ class Batch:
 
     def store(self, item: Admitted) -> None:
         """Take one event in. Raises LbError when the job's state of affairs does not allow it."""
-        job = self._records.get(item.key)
-        children: Sequence[JobId] = ()
+        event, job = item.event, self._records.get(item.key)
         if item.registers:
-            children = family.born(item.event)
             job = self._register(item, job)
         elif job is None:
-            raise not_registered()
+            raise refused(store.NOT_REGISTERED)
         else:
-            _check_author(item, job)
+            heed(store.check_author(event, job.owner, trusted=item.trusted))
+            heed(store.check_connection(event, lambda other: self._relative(other) is not None))
+            heed(store.check_parent(event, store.named_parent(event, job.state.status.jobtype), self._relative))
         if (item.key, item.digest) in self._known:
             return  # delivered before: the sender did not get our answer
         has_children = job.state.status.children_num > 0
-        self._add(job, item.event, item.line, item.digest)
-        if children and not has_children:
-            self._bear(job, children, item.event)
+        self._add(job, event, item.line, item.digest)
+        if item.registers and not has_children:
+            self._bear(job, store.born(event), event)
 
     def write(self) -> None:
         """Write everything, in a number of statements that does not depend on the number of events."""
@@ -129,30 +111,34 @@ class Batch:
     # ---- registration -----------------------------------------------------------------------------------------------
 
     def _register(self, item: Admitted, job: Record | None) -> Record:
+        event = item.event
+        heed(store.check_family(event))
+        zombie = Zombie.NONE if job is not None else self._zombie(item)
+        if job is not None:
+            heed(store.check_again(event, job.owner))
+        else:
+            exclusive_zombies = self._options.exclusive_zombies
+            heed(store.check_new(event, direct=item.direct, zombie=zombie, exclusive_zombies=exclusive_zombies))
+        heed(store.check_parent(event, event.get("parent"), self._relative))
+        if zombie is not Zombie.NONE:
+            self._revived.append(event.jobid)
         if job is None:
-            return self._register_new(item)
-        if item.exclusive:
-            raise LbError(errno.EEXIST, "Job with given jobid already exists. Rejecting event.")
-        if not same_person(job.owner, item.event.user):
-            raise not_allowed("Job already registered with different owner. Rejecting event.")
-        self._check_parent(item)
+            job = record.new_record(event.jobid, item.peer.dn)
+            self._records[job.key] = job
         return job
 
-    def _register_new(self, item: Admitted) -> Record:
-        if not item.direct:
-            raise must_be_direct()
+    def _zombie(self, item: Admitted) -> Zombie:
+        """What is remembered of a job that is not here."""
         jobid = item.event.jobid
-        zombie = bool(zombies.among(self._conn, [jobid]))
-        if zombie and item.exclusive and self._options.exclusive_zombies:
-            raise LbError(errno.EEXIST, "Zombie job with given jobid already exists. Rejecting event.")
-        if zombie and zombies.owner_of(self._conn, jobid) not in (None, schema.userid(item.peer.dn)):
-            raise not_allowed("Job was registered with different owner and purged. Rejecting event.")
-        self._check_parent(item)
-        if zombie:
-            self._revived.append(jobid)
-        job = record.new_record(jobid, item.peer.dn)
-        self._records[job.key] = job
-        return job
+        if not zombies.among(self._conn, [jobid]):
+            return Zombie.NONE
+        known = zombies.owner_of(self._conn, jobid)
+        return Zombie.PURGED if known in (None, schema.userid(item.peer.dn)) else Zombie.FOREIGN
+
+    def _relative(self, jobid: JobId) -> Relative | None:
+        """Whose a job is, and of which it is part; None when it is not here."""
+        job = self.get(jobid.unique)
+        return None if job is None or job.jobid != jobid else (job.owner, job.parent)
 
     def _bear(self, parent: Record, children: Sequence[JobId], event: Event) -> None:
         """Create the subjobs that do not exist yet; they have a state and no events."""
@@ -163,22 +149,20 @@ class Batch:
             state = machine.new_subjob(child, parent.state.status, event.timestamp)
             self._records[child.unique] = Record(child, parent.owner, 0, state, new=True)
 
-    def _check_parent(self, item: Admitted) -> None:
-        """Nobody may hang his job into another one's, or into itself."""
-        parent = item.event.get("parent")
-        for _ in range(_DEPTH):
-            if parent == item.event.jobid:
-                break
-            if parent is None or (job := self.get(parent.unique)) is None or job.jobid != parent:
-                return
-            if not same_person(job.owner, item.event.user):
-                raise not_allowed("the parent job belongs to somebody else")
-            parent = job.parent
-        raise LbError(errno.EINVAL, f"a job cannot be part of itself, nor nested deeper than {_DEPTH} levels")
-
     # ---- events -----------------------------------------------------------------------------------------------------
 
     def _add(self, job: Record, event: Event, line: bytes, digest: bytes) -> None:
+        """Keep an event and do what follows from it, up to the highest parent."""
+        told = self._apply(job, event, line, digest)
+        for _ in range(store.MAX_DEPTH):
+            if told is None:
+                return
+            parent, news = told
+            text = ulm.encode(ulm.write(news))
+            told = self._apply(parent, news, text, _digest_of_own(parent, text))
+
+    def _apply(self, job: Record, event: Event, line: bytes, digest: bytes) -> tuple[Record, Event] | None:
+        """Keep and apply one event; what its parent is to be told of it."""
         job.nevents += 1
         before = parents.class_of(job.state.status)
         job.apply(event)
@@ -190,38 +174,29 @@ class Batch:
             "arrived": event.arrived[0] if event.arrived else 0, "digest": digest,
         })
         self._flesh.append({"jobid": job.key, "event": job.nevents, "ulm": line})
-        self._tell_parent(job, before, event)
+        return self._tell_parent(job, before, event)
 
-    def _tell_parent(self, job: Record, before: int, event: Event) -> None:
-        """Count the child anew; a collection whose state changes gets an event of its own, which its parent hears."""
+    def _tell_parent(self, job: Record, before: int, event: Event) -> tuple[Record, Event] | None:
+        """Count the child anew; the parent and what it is to be told, when it is a collection whose state changes."""
         after = parents.class_of(job.state.status)
         parent = self.get(job.parent.unique) if job.parent is not None and before != after else None
         if parent is None or parent.jobid != job.parent or not parent.state.status.children_num:
-            return
+            return None
+        if not same_person(parent.owner, job.owner):
+            return None  # named as a parent before it was registered, by somebody else
         parent.state = parents.moved(parent.state, before, after)
         parent.changed = True
         told = parents.collection_event(
             parent.state.status, event, now=self._moment, host=self._options.host, server_dn=self._options.own_dn,
             seqcode=parent.state.last_seqcode or str(NULL),
         )
-        if told is not None:
-            told.arrived = (self._moment[0], 0)
-            text = ulm.encode(ulm.write(told))
-            self._add(parent, told, text, _digest_of_own(parent, text))
+        if told is None:
+            return None
+        told.arrived = (self._moment[0], 0)
+        return parent, told
 
 
 def _digest_of_own(job: Record, text: bytes) -> bytes:
     """Our own events come once; two of them may well be alike, all in the same moment."""
     return hashlib.md5(b"%d %b" % (job.nevents, text), usedforsecurity=False).digest()
-
-
-def _check_author(item: Admitted, job: Record) -> None:
-    """Who may log which event, whatever the policy file says (lb.md 7)."""
-    event = item.event
-    if event.name == "TakePayloadOwnership":
-        return
-    needs_owner = event.source in _OWNERS_SOURCES or event.name in _OWNERS_EVENTS
-    needs_owner |= event.name in _OWNERS_WORDS and not item.trusted
-    if needs_owner and not same_person(event.user, job.owner):
-        raise not_allowed("check_auth(): only the owner of the job may log this event")
 

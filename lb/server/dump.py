@@ -49,7 +49,7 @@ def _registration(conn: Connection, key: str) -> list[bytes]:
     known = [] if row is None or row.parent_job is None else read_events(conn, row.parent_job)
     if row is None or not known:
         return []
-    parent, status = known[0], JobState.load(row.int_status.decode("ascii")).status
+    parent, status = known[0], JobState.load(row.int_status.decode("latin-1")).status
     fields = {"ns": parent.get("ns"), "jobtype": status.jobtype, "parent": parent.jobid}
     event = replace(parent, jobid=JobId.parse(row.dg_jobid), seqcode=str(NULL), priority=INTERNAL, fields=fields)
     return [line(ulm.encode(ulm.write(event)), event.timestamp[0])]

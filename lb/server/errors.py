@@ -7,6 +7,8 @@ from typing import Final
 
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
+from lb.model.rules.store import Refusal
+
 log = logging.getLogger(__name__)
 
 NOINDEX: Final = 1416
@@ -38,6 +40,17 @@ def error_text(code: int) -> str:
 def not_allowed(description: str) -> LbError:
     """EPERM."""
     return LbError(errno.EPERM, description)
+
+
+def refused(refusal: Refusal) -> LbError:
+    """What a rule of the store has against an event."""
+    return LbError(refusal.code, str(refusal))
+
+
+def heed(refusal: Refusal | None) -> None:
+    """Raise what a rule of the store has answered, if it has anything against the event."""
+    if refusal is not None:
+        raise refused(refusal)
 
 
 def database_trouble(what: str, error: SQLAlchemyError) -> LbError:

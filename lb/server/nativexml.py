@@ -1,22 +1,18 @@
 """The XML of the native protocol, as far as purging needs it (lb.md 4.3, 4.8)."""
 
 import errno
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
-from urllib.parse import unquote_to_bytes
 
 from guarded import xml
 from lb.model.jobid import JobId, JobIdError
+from lb.model.nativexml import CHARSET, CRLF, escape, unescape
 from lb.model.status import find_state
 from lb.server.errors import LbError
 from lb.server.purge import PurgeRequest
 
 #: Largest request, in bytes: a list of some 100,000 job ids.
 MAX_REQUEST: Final = 8 << 20
-_CRLF: Final = "\r\n"
-_ESCAPED: Final = re.compile("[<>&\"'%\x00-\x1f\x80-\x9f]")
-_ENTITIES: Final = {"<": "&lt;", ">": "&gt;", "&": "&amp;", '"': "&quot;", "'": "&apos;"}
 
 #: Flags of a purge (lb.md 8.1).
 REALLY, LIST, SERVER_DUMP, CLIENT_DUMP, BACKGROUND = (
@@ -25,19 +21,9 @@ REALLY, LIST, SERVER_DUMP, CLIENT_DUMP, BACKGROUND = (
 _FLAGS: Final = frozenset({REALLY, LIST, SERVER_DUMP, CLIENT_DUMP, BACKGROUND})
 
 
-def escape(text: str) -> str:
-    """A value on its way out: entities, and control bytes and the percent sign as %xx."""
-    return _ESCAPED.sub(lambda match: _ENTITIES.get(match[0]) or f"%{ord(match[0]):02x}", text)
-
-
-def unescape(text: str | None) -> str:
-    """A value on its way in; the entities are undone by the parser."""
-    return unquote_to_bytes((text or "").encode("latin-1")).decode("latin-1")
-
-
 def read_purge(body: bytes) -> tuple[PurgeRequest, frozenset[str]]:
     """A PurgeRequest and its flags. Raises LbError, xml.XmlRefused."""
-    root = xml.parse(body, charset="iso-8859-1", limit=MAX_REQUEST)
+    root = xml.parse(body, charset=CHARSET, limit=MAX_REQUEST)
     if root.tag != "edg_wll_PurgeRequest":
         raise LbError(errno.EINVAL, f"{root.tag} is no purge request")
     flags = frozenset(filter(None, unescape(root.findtext("flags")).split("+")))
@@ -83,7 +69,7 @@ def _number(text: str | None, what: str) -> int:
 
 def purge_result(jobs: Iterable[object] | None, server_file: object | None, error: LbError | None = None) -> bytes:
     """The answer to a purge. jobs: None when they were not asked for."""
-    return "".join(f"{line}{_CRLF}" for line in _purge_lines(jobs, server_file, error)).encode("latin-1", "replace")
+    return "".join(f"{line}{CRLF}" for line in _purge_lines(jobs, server_file, error)).encode(CHARSET)
 
 
 def _purge_lines(jobs: Iterable[object] | None, server_file: object | None, error: LbError | None) -> Iterator[str]:
@@ -99,7 +85,7 @@ def _purge_lines(jobs: Iterable[object] | None, server_file: object | None, erro
 
 def refusal(root: str, error: LbError) -> bytes:
     """An answer without content that only says why."""
-    return f"{_root(root, error)}{_CRLF}</{root}>{_CRLF}".encode("latin-1", "replace")
+    return f"{_root(root, error)}{CRLF}</{root}>{CRLF}".encode(CHARSET)
 
 
 def _root(tag: str, error: LbError | None) -> str:

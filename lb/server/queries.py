@@ -19,10 +19,12 @@ from lb.model import ulm
 from lb.model.events import Event
 from lb.model.jobid import JobId
 from lb.model.jobstate import JobState
+from lb.model.people import same_person
+from lb.model.rules.store import MAX_DEPTH
 from lb.model.status import Status
 from lb.model.view import Flag, view
 from lb.server import schema, zombies
-from lb.server.authority import Authority, same_person
+from lb.server.authority import Authority
 from lb.server.conditions import Comparison, Group, event_matches, job_matches
 from lb.server.errors import NOINDEX, LbError, not_allowed
 from lb.server.record import CHUNK, decode
@@ -236,15 +238,17 @@ def _statuses(conn: Connection, jobids: Sequence[JobId], flags: Flag) -> list[St
     ]
 
 
-def _shown(conn: Connection, job: JobState, flags: Flag) -> Status:
+def _shown(conn: Connection, job: JobState, flags: Flag, depth: int = 0) -> Status:
+    """Subjobs are those of the same owner: others may have named the job as a parent before it was registered."""
     status = job.status
     wants_children = flags & (Flag.CHILDREN | Flag.CHILDSTAT | Flag.CHILDHIST_THOROUGH)
-    if not status.children_num or not wants_children:
+    if not status.children_num or not wants_children or depth > MAX_DEPTH:
         return view(status, flags)
     wants_states = flags & (Flag.CHILDSTAT | Flag.CHILDHIST_THOROUGH)
-    mine = states.c.parent_job == JobId.parse(status.jobId or "").unique
+    named = states.c.parent_job == JobId.parse(status.jobId or "").unique
+    mine = and_(named, jobs.c.userid == schema.userid(status.owner or ""))
     children = conn.execute(_rows(mine, *([states.c.int_status] if wants_states else []))).all()
-    below = [_shown(conn, _state(conn, row), flags) for row in children] if wants_states else []
+    below = [_shown(conn, _state(conn, row), flags, depth + 1) for row in children] if wants_states else []
     return view(status, flags, [row.dg_jobid for row in children], below)
 
 

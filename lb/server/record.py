@@ -104,7 +104,7 @@ def decode(conn: Connection, jobid: JobId, owner: str, stored: bytes | None) -> 
     """A stored state; one made by other rules is computed anew from the job's events (lb.md 3.1)."""
     if stored is not None:
         try:
-            return JobState.load(stored.decode("ascii"))
+            return JobState.load(stored.decode("latin-1"))
         except StateVersionError:
             pass
     return recompute(conn, jobid, owner)
@@ -124,7 +124,7 @@ def recompute(conn: Connection, jobid: JobId, owner: str) -> JobState:
         job = job.show(owner=owner)
     if row is not None and job.status.parent_job is None:
         job = job.show(parent_job=row.dg_jobid)
-    return _count_children(conn, job, jobid) if job.status.children_num else job
+    return _count_children(conn, job, jobid, owner) if job.status.children_num else job
 
 
 def _subjob(conn: Connection, jobid: JobId, owner: str, parent: JobId) -> JobState:
@@ -134,12 +134,15 @@ def _subjob(conn: Connection, jobid: JobId, owner: str, parent: JobId) -> JobSta
     return machine.new_subjob(jobid, status, registration[0].timestamp)
 
 
-def _count_children(conn: Connection, parent: JobState, jobid: JobId) -> JobState:
-    stored = conn.execute(select(states.c.int_status).where(states.c.parent_job == jobid.unique)).scalars()
+def _count_children(conn: Connection, parent: JobState, jobid: JobId, owner: str) -> JobState:
+    stored = conn.execute(
+        select(states.c.int_status).join(jobs, jobs.c.jobid == states.c.jobid)
+        .where(states.c.parent_job == jobid.unique, jobs.c.userid == schema.userid(owner))
+    ).scalars()
     parent = parent.show(children_hist=with_slot(ZEROS, parents.REST, parent.status.children_num))
     for state in stored:
         try:
-            child = JobState.load(state.decode("ascii"))
+            child = JobState.load(state.decode("latin-1"))
         except StateVersionError:  # not computed anew yet; it is counted when it changes
             continue
         parent = parents.moved(parent, parents.REST, parents.class_of(child.status))

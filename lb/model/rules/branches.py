@@ -29,14 +29,13 @@ def reset_branches(job: JobDraft, event: Event) -> None:
 
 
 def really_running(job: JobDraft, event: Event, verdict: Verdict) -> None:
-    """The user's program runs: the branch of this event is the one that counts."""
+    """the user's program runs: this branch counts from now on, destination, node and description are taken from it"""
     if verdict.branch in (Branch.BAD, Branch.OLD):
         return
     if event.source == LRMS:
         job.branch_tag_seqcode = event.seqcode
         if verdict.usable:
             job.last_branch_seqcode = event.seqcode
-            job.status.state = "Running"
     elif event.source == LM:
         if not _tagged_by_worker_node(job, event, verdict):
             verdict.bad = True

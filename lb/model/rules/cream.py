@@ -1,151 +1,176 @@
 """Rules of the CREAM computing element (lb.md 3.6).
 
-For a job of type CREAM every event counts, there is no order. In other jobs the events of CREAM leave their data behind
-in any case (``data``), and what they say of the state (``STATES``) is subject to the order of that job.
+A job of type CREAM is known to the computing element alone. Its events come from one place, and their codes say nothing
+about an order; so every event is in time, whatever the state: even Cleared, Cancelled and Aborted may be left again.
+
+CREAM tells the same life twice. First by commands: they are stored (CREAMStore), then carried out towards the batch
+system (CREAMCall). What counts is the OK: a start stored makes the job Waiting, a start that the executor got through
+to the batch system makes it Scheduled. Then by its own states (CREAMStatus): each of them, once the change is done, has
+a state of ours; only REGISTERED and HELD leave that as it is.
+
+An end of a cancellation and an abort both leave CREAM's state at ABORTED, as the original has it.
+
+In other jobs the events of CREAM leave their data behind in any case (``data``), and the rows are subject to the order
+of that job. A purge of CREAM's memory ends a job that lives there only; to others it means nothing (``ITS_OWN``).
 """
 
-from collections.abc import Callable
 from typing import Final
 
+from lb.model.atoi import atoi
 from lb.model.events import Event
 from lb.model.jobstate import JobDraft
 from lb.model.rules.order import Verdict
+from lb.model.rules.rows import ANY, LRMS, Change, Key, Read, Row, Rules, follow, rows, to
 from lb.model.rules.tags import user_tag
 
-DEFAULT_LOCATION: Final = "this is CREAM"
-
-CREAM_STATES: Final[dict[str, tuple[str | None, str | None]]] = {
-    "registered": ("REGISTERED", None),
-    "pending": ("PENDING", "Waiting"),
-    "idle": ("IDLE", "Scheduled"),
-    "running": ("RUNNING", "Running"),
-    "really-running": ("REALLY-RUNNING", "Running"),
-    "held": ("HELD", None),
-    "done-ok": ("DONE-OK", "Done"),
-    "done-failed": ("DONE-FAILED", "Done"),
-    "aborted": ("ABORTED", "Aborted"),
-    "cancelled": ("CANCELLED", "Cancelled"),
-    "purged": ("PURGED", "Cleared"),
-}
-"""CREAM's own states: value of cream_state, state of the job (None: unchanged)."""
-
-_WRAPPER: Final = {"running": "WRAPPER_RUNNING", "really-running": "PAYLOAD_RUNNING"}
-_DONE: Final = {"done-ok": ("OK", 0), "done-failed": ("FAILED", 1)}
+LOCATION: Final = "this is CREAM"
+EXECUTOR: Final = "CREAMExecutor"
 NOT_AVAILABLE: Final = "N/A"
 """Exit code that says nothing."""
 
-
-def data(job: JobDraft, event: Event) -> None:
-    """What an event of CREAM's own components leaves behind, in time or late."""
-    status, fields, name = job.status, event.fields, event.type.name
-    if name == "CREAMAccepted":
-        status.cream_id = status.globusId = fields.get("local_jobid")
-    elif name == "CREAMStatus" and fields["result"] == "DONE":
-        _exit_code(job, fields.get("exit_code"))
-        node, batch_id, failure = fields.get("worker_node"), fields.get("LRMS_jobid"), fields.get("failure_reason")
-        if node is not None:
-            status.cream_node = status.ce_node = node
-        if batch_id is not None:
-            status.cream_lrms_id = status.localId = batch_id
-        if failure is not None:
-            status.cream_failure_reason = failure
-            status.failure_reasons = failure if status.failure_reasons is None else failure + "\n"
-    if status.location is None:
-        status.location = DEFAULT_LOCATION
+_REASONS: Final = ("reason", "cream_reason")
+_IF_GIVEN: Final = Row(reason=_REASONS, given=True)
+_REGISTERED = Row("Submitted", sets=to(cream_state="REGISTERED"))
+_CANCELLING = to(cancelling=True, cream_cancelling=True)
 
 
-def _exit_code(job: JobDraft, text: str | None) -> None:
-    if text is None or text == NOT_AVAILABLE:
-        return
-    digits = text.strip()
-    number = int(digits) if digits.lstrip("+-").isdecimal() and digits.isascii() else 0
-    job.status.exit_code = job.status.cream_exit_code = number
+def _status(own: str, state: str | None, **more: object) -> tuple[Key, Row]:
+    """One of CREAM's own states."""
+    return ("CREAMStatus", own.lower(), ANY), Row(state, sets=to(cream_state=own, **more))
 
 
-def use(job: JobDraft, event: Event) -> None:
-    """What an event of CREAM does when it is in time."""
-    step = _USE.get(event.type.name)
-    if step is not None:
-        step(job, event)
+ROWS: Final[dict[Key, Row]] = dict(
+    (
+        *rows("CREAMStore", None, (ANY, _IF_GIVEN)),
+        *rows(
+            "CREAMStore",
+            "CMDSTART OK",
+            (ANY, Row("Waiting", None, _REASONS, given=True, sets=to(cream_state="PENDING"))),
+        ),
+        *rows("CREAMStore", "CMDSUSPEND OK", (ANY, Row(None, None, _REASONS, given=True, sets=to(suspended=True)))),
+        *rows("CREAMStore", "CMDRESUME OK", (ANY, Row(None, None, _REASONS, given=True, sets=to(suspended=False)))),
+        *rows(
+            "CREAMCall",
+            "CMDSTART OK, LRMS called",
+            (EXECUTOR, Row("Scheduled", None, _REASONS, sets=to(cream_state="IDLE"))),
+        ),
+        *rows("CREAMCall", "CMDCANCEL OK", (ANY, Row(sets=_CANCELLING))),
+        *rows(
+            "CREAMCall",
+            "CMDPURGE OK",
+            (ANY, Row("Cleared", None, _REASONS, given=True, sets=to(cream_state="PURGED"))),
+        ),
+        *rows("CREAMCancel", None, (ANY, Row(None, None, _REASONS))),
+        *rows("CREAMCancel", "DONE", (ANY, Row("Cancelled", None, _REASONS, sets=to(cream_state="ABORTED")))),
+        *rows("CREAMAbort", None, (ANY, Row("Aborted", None, _REASONS, given=True, sets=to(cream_state="ABORTED")))),
+        _status("REGISTERED", None),
+        _status("PENDING", "Waiting"),
+        _status("IDLE", "Scheduled"),
+        _status("RUNNING", "Running", jw_status="WRAPPER_RUNNING"),
+        _status("REALLY-RUNNING", "Running", jw_status="PAYLOAD_RUNNING"),
+        _status("HELD", None),
+        _status("DONE-OK", "Done", done_code="OK", cream_done_code=0),
+        _status("DONE-FAILED", "Done", done_code="FAILED", cream_done_code=1),
+        _status("ABORTED", "Aborted"),
+        _status("CANCELLED", "Cancelled"),
+        _status("PURGED", "Cleared"),
+    )
+)
+
+ITS_OWN: Final = frozenset({("CREAMCall", "CMDPURGE OK", ANY)})
+"""Rows for jobs of type CREAM only."""
 
 
-def _reason(job: JobDraft, event: Event) -> None:
-    reason = event.fields.get("reason")
-    if reason is not None:
-        job.status.cream_reason = job.status.reason = reason
+def _stored(event: Event) -> str | None:
+    command, result = event.fields.get("command"), event.fields.get("result")
+    outcome = f"{command} {result}"
+    return outcome if ("CREAMStore", outcome, ANY) in ROWS else None
 
 
-def _store(job: JobDraft, event: Event) -> None:
-    status, command = job.status, event.fields["command"]
-    if event.fields["result"] == "OK":
-        if command == "CMDSTART":
-            status.state, status.cream_state = "Waiting", "PENDING"
-        elif command in ("CMDSUSPEND", "CMDRESUME"):
-            status.suspended = command == "CMDSUSPEND"
-    _reason(job, event)
+def _called(event: Event) -> str | None:
+    get = event.fields.get
+    command = get("command")
+    to_batch_system = ", LRMS called" if command == "CMDSTART" and get("callee") == LRMS else ""
+    return f"{command} {get('result')}{to_batch_system}"
 
 
-def _call(job: JobDraft, event: Event) -> None:
-    status, command = job.status, event.fields["command"]
-    if event.fields["result"] == "OK":
-        if command == "CMDSTART" and event.source == "CREAMExecutor" and event.fields["callee"] == "LRMS":
-            status.state, status.cream_state = "Scheduled", "IDLE"
-            status.cream_reason = status.reason = event.fields.get("reason")
-        elif command == "CMDCANCEL":
-            status.cream_cancelling = status.cancelling = True
-        elif command == "CMDPURGE" and status.jobtype == "CREAM":
-            status.state, status.cream_state = "Cleared", "PURGED"
-            _reason(job, event)
+def _cancelled(event: Event) -> str | None:
+    return "DONE" if event.fields.get("status_code") == "DONE" else None
 
 
-def _cancel(job: JobDraft, event: Event) -> None:
-    if event.fields["status_code"] == "DONE":
-        job.status.state, job.status.cream_state = "Cancelled", "ABORTED"
-    job.status.cream_reason = job.status.reason = event.fields.get("reason")
+def _changed(event: Event) -> str | None:
+    """CREAM's own state, in lower case as CREAM writes it, once the change is done."""
+    state: str = event.fields["new_state"]
+    return state.lower() if event.fields.get("result") == "DONE" else None
 
 
-def _abort(job: JobDraft, event: Event) -> None:
-    job.status.state, job.status.cream_state = "Aborted", "ABORTED"
-    _reason(job, event)
-
-
-def _status(job: JobDraft, event: Event) -> None:
-    status, name = job.status, event.fields["new_state"].lower()
-    if event.fields["result"] != "DONE" or name not in CREAM_STATES:
-        return
-    status.cream_state, state = CREAM_STATES[name]
-    status.state = state or status.state
-    status.jw_status = _WRAPPER.get(name, status.jw_status)
-    if name in _DONE:
-        status.done_code, status.cream_done_code = _DONE[name]
-
-
-_USE: Final[dict[str, Callable[[JobDraft, Event], None]]] = {
-    "CREAMStore": _store,
-    "CREAMCall": _call,
-    "CREAMCancel": _cancel,
-    "CREAMAbort": _abort,
-    "CREAMStatus": _status,
+OUTCOME: Final[dict[str, Read]] = {
+    "CREAMStore": _stored,
+    "CREAMCall": _called,
+    "CREAMCancel": _cancelled,
+    "CREAMStatus": _changed,
 }
 
 
-def register(job: JobDraft, event: Event) -> None:
-    """RegJob of a job that lives in CREAM only."""
+# ---- data -----------------------------------------------------------------------------------------------------------
+
+
+def data(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """What an event of CREAM's own components leaves behind in jobs of the workload manager, in time or late."""
+    change = _FACTS.get(event.type.name)
+    if change is not None:
+        change(job, event, verdict)
+    if job.status.location is None:
+        job.status.location = LOCATION
+
+
+def _accepted(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """identifier in CREAM"""
+    job.status.cream_id = job.status.globusId = event.fields.get("local_jobid")
+
+
+def _facts_of_status(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """once the change is done: exit code unless `N/A`, worker node, identifier in the batch system, failure reason"""
+    status, get = job.status, event.fields.get
+    if get("result") != "DONE":
+        return
+    _exit_code(job, get("exit_code"))
+    node, batch_id, failure = get("worker_node"), get("LRMS_jobid"), get("failure_reason")
+    if node is not None:
+        status.cream_node = status.ce_node = node
+    if batch_id is not None:
+        status.cream_lrms_id = status.localId = batch_id
+    if failure is not None:
+        status.cream_failure_reason = failure
+        status.failure_reasons = failure if status.failure_reasons is None else failure + "\n"
+
+
+def _exit_code(job: JobDraft, text: str | None) -> None:
+    if text is not None and text != NOT_AVAILABLE:
+        job.status.exit_code = job.status.cream_exit_code = atoi(text)
+
+
+def _register(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """owner, description, address of the computing element"""
     status, fields = job.status, event.fields
     if status.owner is None:
         status.owner = event.user
-    status.state = "Submitted"
-    status.cream_state = "REGISTERED"
     status.cream_owner = status.owner
     status.jdl = status.cream_jdl = fields.get("jdl")
     status.cream_endpoint = status.destination = status.network_server = fields["ns"]
 
 
+_FACTS: Final[dict[str, Change]] = {"CREAMAccepted": _accepted, "CREAMStatus": _facts_of_status}
+
+RULES: Final = Rules(
+    rows={("RegJob", None, ANY): _REGISTERED, **ROWS},
+    outcome=OUTCOME,
+    extra={},
+    data={"RegJob": _register, "UserTag": user_tag, **_FACTS},
+    location=LOCATION,
+)
+
+
 def process(job: JobDraft, event: Event, verdict: Verdict) -> None:
     """One event of a job of type CREAM."""
-    if event.type.name == "RegJob":
-        register(job, event)
-    elif event.type.name == "UserTag":
-        user_tag(job, event)
-    use(job, event)
-    data(job, event)
+    follow(RULES, job, event, verdict)

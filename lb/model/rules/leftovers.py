@@ -19,7 +19,7 @@ PARENT_TYPES: Final = frozenset({"DAG", "COLLECTION", "FILE_TRANSFER_COLLECTION"
 
 
 def register(job: JobDraft, event: Event, verdict: Verdict) -> None:
-    """RegJob: what a registration says of the job."""
+    """owner, description, parent, service that takes the job in, number and seed of the subjobs"""
     status, fields = job.status, event.fields
     if status.owner is None:
         status.owner = event.user
@@ -40,6 +40,7 @@ def register(job: JobDraft, event: Event, verdict: Verdict) -> None:
 
 
 def _transfer_data(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """the job description: of the user interface `jdl`, unless known; of the job controller `condor_jdl`; else `rsl`"""
     status, text = job.status, event.fields["job"]
     if event.source == UI:
         status.jdl = status.jdl or text
@@ -50,6 +51,7 @@ def _transfer_data(job: JobDraft, event: Event, verdict: Verdict) -> None:
 
 
 def _accepted_data(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """of the network server the host of the user; of the log monitor and the batch system their identifiers"""
     status, local = job.status, event.fields.get("local_jobid")
     if event.source == NS:
         status.ui_host = event.fields["from_host"]
@@ -60,6 +62,7 @@ def _accepted_data(job: JobDraft, event: Event, verdict: Verdict) -> None:
 
 
 def _enqueued_data(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """of the network server `jdl`, when it went well or none is known; of the workload manager `matched_jdl`"""
     status, text = job.status, event.fields.get("job")
     if event.source == NS:
         if event.fields["result"] == "OK" or status.jdl is None:
@@ -71,6 +74,7 @@ def _enqueued_data(job: JobDraft, event: Event, verdict: Verdict) -> None:
 
 
 def _match_data(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """the computing element: as `destination` unless of another branch or too old, and among all those tried"""
     status, where = job.status, event.fields["dest_id"]
     if verdict.branch_usable:
         status.destination = where
@@ -79,6 +83,7 @@ def _match_data(job: JobDraft, event: Event, verdict: Verdict) -> None:
 
 
 def _running_data(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """the worker node: as `ce_node` unless of another branch or too old, and among all those tried"""
     status, where = job.status, event.fields["node"]
     if verdict.branch_usable:
         status.ce_node = where
@@ -87,6 +92,7 @@ def _running_data(job: JobDraft, event: Event, verdict: Verdict) -> None:
 
 
 def _resubmission_data(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """the decision; WILLRESUB by the workload manager is deep: all branches are void"""
     result = event.fields["result"]
     if result != "WILLRESUB":
         job.resubmit_type = result
@@ -96,6 +102,7 @@ def _resubmission_data(job: JobDraft, event: Event, verdict: Verdict) -> None:
 
 
 def _done_data(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """`done_code`, `exit_code`; of a late failure the reason; nothing of the batch system's, which knows the wrapper"""
     status, code = job.status, event.fields["status_code"]
     if event.source == LRMS:
         return
@@ -114,18 +121,17 @@ def glue_failure(job: JobDraft, event: Event, where: str) -> None:
 
 
 def _cancel_data(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """the reason of the cancellation"""
     job.status.cancelReason = event.fields.get("reason")
 
 
 def _clear_data(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """what became of the output sandbox"""
     job.status.sandbox_retrieved = event.fields["reason"]
 
 
-def _user_tag(job: JobDraft, event: Event, verdict: Verdict) -> None:
-    user_tag(job, event)
-
-
 def _sandbox_data(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """the job that transfers the sandbox, if given"""
     transfer = job_id(event.fields.get("transfer_job"))
     if transfer is None:
         return
@@ -146,6 +152,7 @@ def job_id(text: str | None) -> str | None:
 
 
 def _grant(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """the payload owner, if he has taken it already; else whom the owner named"""
     named = event.fields["payload_owner"]
     if job.payload_owner_pending is None:
         job.payload_owner_unconfirmed = named
@@ -156,6 +163,7 @@ def _grant(job: JobDraft, event: Event, verdict: Verdict) -> None:
 
 
 def _take(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """the payload owner, if the owner has named him; else who took it"""
     if job.payload_owner_unconfirmed == event.user:
         job.status.payload_owner = event.user
         job.payload_owner_unconfirmed = None
@@ -175,7 +183,7 @@ DATA: Final[dict[str, Change]] = {
     "Done": _done_data,
     "Cancel": _cancel_data,
     "Clear": _clear_data,
-    "UserTag": _user_tag,
+    "UserTag": user_tag,
     "Sandbox": _sandbox_data,
     "GrantPayloadOwnership": _grant,
     "TakePayloadOwnership": _take,

@@ -42,7 +42,11 @@ UI: Final = 0
 WM: Final = 2
 UNREADABLE: Final = -1
 """Counter that the original takes from a code it cannot read."""
-_FINAL: Final = frozenset({"Aborted", "Cancelled", "Cleared"})
+FINAL: Final = frozenset({"Aborted", "Cancelled", "Cleared"})
+"""States of a job that is over: every event is late."""
+REVIVED: Final = {"CollectionState": frozenset({"Aborted"})}
+"""Final states that an event may end all the same. Abort by the workload manager (``Worth.ALWAYS``) ends all."""
+_NONE: Final[frozenset[str]] = frozenset()
 
 
 def counter(code: str, index: int) -> int:
@@ -78,7 +82,7 @@ def classify(job: JobDraft, event: Event) -> Verdict:
 
 def _is_final(job: JobDraft, event: Event) -> bool:
     state = job.status.state
-    return state in _FINAL and not (state == "Aborted" and event.type.name == "CollectionState")
+    return state in FINAL and state not in REVIVED.get(event.type.name, _NONE)
 
 
 def _forget_branches(job: JobDraft, event: Event) -> None:

@@ -21,23 +21,40 @@ CLEARED: Final = STATE_CODES["Cleared"]
 ABORTED: Final = STATE_CODES["Aborted"]
 REST: Final = STATE_CODES["Unknown"]
 
-COLLECTIONS: Final = frozenset({"COLLECTION", "FILE_TRANSFER_COLLECTION"})
-"""Parents whose state follows their subjobs."""
-PARENTS: Final = COLLECTIONS | {"DAG"}
-
-_CLASSES: Final = {
+CLASSES: Final = {
     "Running": RUNNING,
+    "Done": DONE,
     "Cleared": CLEARED,
     "Cancelled": CLEARED,
     "Aborted": ABORTED,
 }
+"""Class of a subjob by its state; all other states are REST, and so is Done unless it went well."""
+
+ENDS: Final[dict[str, tuple[tuple[str, tuple[int, ...]], ...]]] = {
+    "COLLECTION": (
+        ("Cleared", (CLEARED,)),
+        ("Done", (DONE, CLEARED)),
+        ("Aborted", (ABORTED, DONE, CLEARED)),
+    ),
+    "FILE_TRANSFER_COLLECTION": (
+        ("Done", (DONE,)),
+        ("Aborted", (DONE, ABORTED)),
+    ),
+}
+"""State of a collection none of whose subjobs runs: the first one whose classes hold all the subjobs."""
+WHEN_ONE_RUNS: Final = "Running"
+ELSE: Final = "Waiting"
+
+COLLECTIONS: Final = frozenset(ENDS)
+"""Parents whose state follows their subjobs."""
+PARENTS: Final = COLLECTIONS | {"DAG"}
 
 
 def class_of(child: Status) -> int:
     """The histogram slot that a subjob counts in; Done counts as such only when it went well."""
-    if child.state == "Done":
-        return DONE if child.done_code == "OK" else REST
-    return _CLASSES.get(child.state, REST)
+    if child.state == "Done" and child.done_code != "OK":
+        return REST
+    return CLASSES.get(child.state, REST)
 
 
 def moved(parent: JobState, before: int, after: int) -> JobState:
@@ -54,21 +71,15 @@ def moved(parent: JobState, before: int, after: int) -> JobState:
 def state_of(parent: Status) -> str | None:
     """The state that the histogram means for a collection, None for other jobs."""
     histogram, total = parent.children_hist, parent.children_num
-    if histogram is None or parent.jobtype not in COLLECTIONS:
+    ends = ENDS.get(parent.jobtype or "")
+    if histogram is None or ends is None:
         return None
     if histogram[RUNNING] > 0:
-        return "Running"
-    if parent.jobtype == "COLLECTION":
-        if histogram[CLEARED] == total:
-            return "Cleared"
-        if histogram[DONE] + histogram[CLEARED] == total:
-            return "Done"
-        if histogram[ABORTED] + histogram[DONE] + histogram[CLEARED] == total:
-            return "Aborted"
-        return "Waiting"
-    if histogram[DONE] == total:
-        return "Done"
-    return "Aborted" if histogram[DONE] + histogram[ABORTED] == total else "Waiting"
+        return WHEN_ONE_RUNS
+    for state, classes in ends:
+        if sum(histogram[slot] for slot in classes) == total:
+            return state
+    return ELSE
 
 
 def histogram_text(parent: Status) -> str:

@@ -1,50 +1,61 @@
 """Rules for file transfers and collections of them (lb.md 3.7).
 
-There is no order: every event counts, even one without a rule.
+A transfer is registered (Submitted), begins (Running) and ends well or not (Done, with its code), or is given up
+(Aborted). There is no order and no final state: every event counts, even one without a rule, and the latest to arrive
+decides.
+
+A collection of transfers is registered with the number of its subjobs; from then on its state is what the server makes
+of theirs (CollectionState, see ``lb.model.rules.parents``).
+
+A transfer that moves a sandbox is tied to the computing job that the sandbox belongs to; without one, it belongs to
+another transfer.
 """
 
-from collections.abc import Callable
 from typing import Final
 
 from lb.model.events import Event
 from lb.model.jobstate import JobDraft
 from lb.model.rules import glite, leftovers
+from lb.model.rules.glite_rows import ROWS as GLITE_ROWS
 from lb.model.rules.order import Verdict
+from lb.model.rules.places import nowhere
+from lb.model.rules.rows import ANY, REASON, Change, Key, Row, Rules, field, follow, rows, to
 from lb.model.status import with_slot
 
-Step = Callable[[JobDraft, Event, Verdict], None]
 LOCATION: Final = "this is FILE TRANSFER"
 
+ROWS: Final[dict[Key, Row]] = dict(
+    (
+        *rows("RegJob", None, (ANY, Row("Submitted"))),
+        *rows("FileTransfer", "START", (ANY, Row("Running"))),
+        *rows("FileTransfer", "OK", (ANY, Row("Done", sets=to(done_code="OK")))),
+        *rows("FileTransfer", "FAIL", (ANY, Row("Done", sets=to(done_code="FAILED")))),
+        *rows("Abort", None, (ANY, Row("Aborted", nowhere, REASON, sets=to(remove_from_proxy=True)))),
+    )
+)
+COLLECTION_ROWS: Final[dict[Key, Row]] = dict(
+    (
+        *rows("RegJob", None, (ANY, Row("Submitted"))),
+        *((key, row) for key, row in GLITE_ROWS.items() if key[0] == "CollectionState"),
+    )
+)
 
-def process(job: JobDraft, event: Event, verdict: Verdict) -> None:
-    """One event of a job of type FILE_TRANSFER."""
-    _run(STEPS, job, event, verdict)
 
-
-def process_collection(job: JobDraft, event: Event, verdict: Verdict) -> None:
-    """One event of a job of type FILE_TRANSFER_COLLECTION."""
-    _run(COLLECTION_STEPS, job, event, verdict)
-
-
-def _run(steps: dict[str, Step], job: JobDraft, event: Event, verdict: Verdict) -> None:
-    step = steps.get(event.type.name)
-    if step is not None:
-        step(job, event, verdict)
-    if job.status.location is None:
-        job.status.location = LOCATION
+# ---- data -----------------------------------------------------------------------------------------------------------
 
 
 def _register(job: JobDraft, event: Event, verdict: Verdict) -> None:
-    status, fields = job.status, event.fields
+    """owner, parent if given"""
+    status = job.status
     if status.owner is None:
         status.owner = event.user
-    status.state = "Submitted"
-    parent = fields.get("parent")
+    parent = event.fields.get("parent")
     if parent is not None:
         status.parent_job = str(parent)
 
 
 def _register_collection(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """owner, parent if given, number of subjobs"""
     _register(job, event, verdict)
     status = job.status
     status.children_num = event.fields.get("nsubjobs", 0)
@@ -53,28 +64,19 @@ def _register_collection(job: JobDraft, event: Event, verdict: Verdict) -> None:
 
 
 def _addresses(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """source and target"""
     job.status.ft_src, job.status.ft_dest = event.fields["src"], event.fields["dest"]
 
 
-def _progress(job: JobDraft, event: Event, verdict: Verdict) -> None:
-    status, result = job.status, event.fields["result"]
-    if result == "START":
-        status.state = "Running"
-        return
-    status.state = "Done"
-    status.done_code = "OK" if result == "OK" else "FAILED"
-    if result == "FAIL":
-        reason = event.fields.get("reason")
-        status.failure_reasons = "\n".join(filter(None, (status.failure_reasons, reason))) or None
-
-
-def _abort(job: JobDraft, event: Event, verdict: Verdict) -> None:
-    status = job.status
-    status.state, status.location, status.reason = "Aborted", "none", event.fields["reason"]
-    status.remove_from_proxy = True
+def _failure(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """when it failed: the reason, one more line"""
+    if event.fields["result"] == "FAIL":
+        reasons = (job.status.failure_reasons, event.fields.get("reason"))
+        job.status.failure_reasons = "\n".join(filter(None, reasons)) or None
 
 
 def _sandbox(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """which sandbox; the job that it belongs to, else, for a single transfer, the parent"""
     status = job.status
     status.ft_sandbox_type = event.fields["sandbox_type"]
     compute = leftovers.job_id(event.fields.get("compute_job"))
@@ -85,15 +87,34 @@ def _sandbox(job: JobDraft, event: Event, verdict: Verdict) -> None:
         status.parent_job = parent
 
 
-STEPS: Final[dict[str, Step]] = {
+_DATA: Final[dict[str, Change]] = {
     "RegJob": _register,
     "FileTransferRegister": _addresses,
-    "FileTransfer": _progress,
-    "Abort": _abort,
+    "FileTransfer": _failure,
     "Sandbox": _sandbox,
 }
-COLLECTION_STEPS: Final[dict[str, Step]] = {
-    "RegJob": _register_collection,
-    "Sandbox": _sandbox,
-    "CollectionState": glite.EXTRA["CollectionState"],
-}
+
+RULES: Final = Rules(
+    rows=ROWS,
+    outcome={"FileTransfer": field("result")},
+    extra={},
+    data=_DATA,
+    location=LOCATION,
+)
+COLLECTION_RULES: Final = Rules(
+    rows=COLLECTION_ROWS,
+    outcome={"CollectionState": glite.RULES.outcome["CollectionState"]},
+    extra={"CollectionState": glite.RULES.extra["CollectionState"]},
+    data={"RegJob": _register_collection, "Sandbox": _sandbox},
+    location=LOCATION,
+)
+
+
+def process(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """One event of a job of type FILE_TRANSFER."""
+    follow(RULES, job, event, verdict)
+
+
+def process_collection(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """One event of a job of type FILE_TRANSFER_COLLECTION."""
+    follow(COLLECTION_RULES, job, event, verdict)

@@ -1,4 +1,13 @@
-"""Rules for virtual machines (lb.md 3.7). There is no order: every event counts, even one without a rule.
+"""Rules for virtual machines (lb.md 3.7).
+
+A machine is registered (Submitted) and runs as soon as anybody says so (Running): the cloud manager and the manager of
+virtual machines see it from outside, which makes it RUNNING in its own state (``vm_state``); the system inside sees the
+truth, REALLY-RUNNING, and an outsider's word does not lower that. When the system inside shuts down, the machine is
+back to RUNNING; when the cloud manager does it, or the machine is stopped, it waits to be resumed or finished. VMDone
+tells how it ended.
+
+There is no order and no final state: every event counts, even one without a rule. VMRunning from anybody else is a bad
+event.
 
 As the original's answers show (lb-oracle), VMImage and the usage of VMShutdown reach no status, and vm_system_halting
 is never seen set; so it is here.
@@ -9,25 +18,59 @@ from typing import Final
 from lb.model.events import Event
 from lb.model.jobstate import JobDraft
 from lb.model.rules.order import Verdict
-from lb.model.rules.steps import Step, follow
+from lb.model.rules.rows import ANY, Change, Key, Row, Rules, Worth, field, follow, rows, to
+from lb.model.status import ATTRIBUTE
 
 LOCATION: Final = "this is VIRTUAL MACHINE"
-OUTSIDE: Final = frozenset({"CloudManager", "VMManager"})
-"""Sources that see the machine from outside; VMSystem is the machine itself."""
+CLOUD, MANAGER, SYSTEM = "CloudManager", "VMManager", "VMSystem"
+
+REALLY: Final = "REALLY-RUNNING"
+_INSIDE: Final = ("vm_state", frozenset({REALLY}))
+_NOT_INSIDE: Final = ("vm_state", frozenset({None, *ATTRIBUTE["vm_state"].values}) - {REALLY})
+_SEEN: Final = Row("Running", sets=to(vm_state="RUNNING"), only=_NOT_INSIDE)
 
 
-def process(job: JobDraft, event: Event, verdict: Verdict) -> None:
-    """One event of a job of type VIRTUAL_MACHINE."""
-    follow(STEPS, LOCATION, job, event, verdict)
+def _end(done_code: str, own: str) -> Row:
+    return Row("Done", sets=to(done_code=done_code, vm_state=own))
+
+
+ROWS: Final[dict[Key, Row]] = dict(
+    (
+        *rows("RegJob", None, (ANY, Row("Submitted", sets=to(vm_state="PENDING")))),
+        *rows(
+            "VMRunning",
+            None,
+            (CLOUD, _SEEN),
+            (MANAGER, _SEEN),
+            (SYSTEM, Row("Running", sets=to(vm_state=REALLY))),
+            (ANY, Row(worth=Worth.BAD)),
+        ),
+        *rows(
+            "VMShutdown",
+            None,
+            (CLOUD, Row("Waiting", sets=to(vm_state="SHUTDOWN"))),
+            (SYSTEM, Row(sets=to(vm_state="RUNNING"), only=_INSIDE)),
+        ),
+        *rows("VMStop", None, (ANY, Row("Waiting", sets=to(vm_state="STOPPED")))),
+        *rows("VMResume", None, (ANY, Row("Waiting", sets=to(vm_state="PENDING")))),
+        *rows("VMDone", "OK", (ANY, _end("OK", "DONE"))),
+        *rows("VMDone", "DELETE", (ANY, _end("CANCELLED", "DONE"))),
+        *rows("VMDone", "FAILURE", (ANY, _end("FAILED", "FAILURE"))),
+    )
+)
+
+
+# ---- data -----------------------------------------------------------------------------------------------------------
 
 
 def _register(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """owner"""
     if job.status.owner is None:
         job.status.owner = event.user
-    job.status.state, job.status.vm_state = "Submitted", "PENDING"
 
 
 def _create(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """requirements, identifier, name, host name, image if given; the owner of the machine is the job's owner now"""
     status, fields = job.status, event.fields
     status.vm_require, status.vm_id, status.vm_name = fields["require"], fields["id"], fields["name"]
     status.owner = fields["owner"]
@@ -36,55 +79,22 @@ def _create(job: JobDraft, event: Event, verdict: Verdict) -> None:
 
 
 def _host(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """physical host"""
     job.status.vm_phy_hostname = event.fields["hostname"]
 
 
-def _running(job: JobDraft, event: Event, verdict: Verdict) -> None:
-    status = job.status
-    if event.source in OUTSIDE:
-        if status.vm_state != "REALLY-RUNNING":
-            status.vm_state = "RUNNING"
-    elif event.source == "VMSystem":
-        status.vm_state = "REALLY-RUNNING"
-    else:
-        verdict.bad = True
-        return
-    status.state = "Running"
-
-
-def _shutdown(job: JobDraft, event: Event, verdict: Verdict) -> None:
-    status = job.status
-    if event.source == "CloudManager":
-        status.state, status.vm_state = "Waiting", "SHUTDOWN"
-    elif event.source == "VMSystem" and status.vm_state == "REALLY-RUNNING":
-        status.vm_state = "RUNNING"
-
-
-def _stop(job: JobDraft, event: Event, verdict: Verdict) -> None:
-    job.status.state, job.status.vm_state = "Waiting", "STOPPED"
-
-
-def _resume(job: JobDraft, event: Event, verdict: Verdict) -> None:
-    job.status.state, job.status.vm_state = "Waiting", "PENDING"
-
-
-_ENDS: Final = {"OK": ("OK", "DONE"), "DELETE": ("CANCELLED", "DONE"), "FAILURE": ("FAILED", "FAILURE")}
-
-
 def _done(job: JobDraft, event: Event, verdict: Verdict) -> None:
-    status = job.status
-    status.state = "Done"
-    status.done_code, status.vm_state = _ENDS[event.fields["status_code"]]
-    status.vm_usage = event.fields.get("usage", status.vm_usage)
+    """what the machine used, if given"""
+    job.status.vm_usage = event.fields.get("usage", job.status.vm_usage)
 
 
-STEPS: Final[dict[str, Step]] = {
-    "RegJob": _register,
-    "VMCreate": _create,
-    "VMHost": _host,
-    "VMRunning": _running,
-    "VMShutdown": _shutdown,
-    "VMStop": _stop,
-    "VMResume": _resume,
-    "VMDone": _done,
-}
+_DATA: Final[dict[str, Change]] = {"RegJob": _register, "VMCreate": _create, "VMHost": _host, "VMDone": _done}
+
+RULES: Final = Rules(
+    rows=ROWS, outcome={"VMDone": field("status_code")}, extra={}, data=_DATA, location=LOCATION
+)
+
+
+def process(job: JobDraft, event: Event, verdict: Verdict) -> None:
+    """One event of a job of type VIRTUAL_MACHINE."""
+    follow(RULES, job, event, verdict)

@@ -25,6 +25,7 @@ from lb.model import jobid as ids
 from lb.model.jobid import JobId
 from lb.producer import Producer, ProducerError
 from lb.server import nativexml
+from lb.server.errors import LbError
 from lb.server.node import Settings
 from lb.server.storeport import MAX_MESSAGE
 from lb.storeclient import StoreConnection
@@ -364,9 +365,9 @@ def test_what_is_not_built_says_so(lb: Lb) -> None:
         assert connection.put(f"https://localhost:{lb.chosen.port}/x", data=b"x").status_code == 405
 
 
-def test_values_of_the_native_protocol_are_escaped() -> None:
-    assert nativexml.escape("a<b>&\"'%\n\x85") == "a&lt;b&gt;&amp;&quot;&apos;%25%0a%85"
-    assert nativexml.unescape("a%25%0a%85") == "a%\n\x85"
+def test_words_of_the_native_protocol_are_sent_as_utf_8() -> None:
+    answer = nativexml.refusal("edg_wll_DumpResult", LbError(errno.ENOSYS, "<\u010dekej>\n"))
+    assert answer == b'<edg_wll_DumpResult code="38" desc="&lt;\xc4%8dekej&gt;%0a">\r\n</edg_wll_DumpResult>\r\n'
 
 
 # ---- registration export, restarts ----------------------------------------------------------------------------------

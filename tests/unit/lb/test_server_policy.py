@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from gsi.authz import Access, Verdict
 from gsi.errors import RulesError
 from gsi.peers import PeerList
-from lb.server.authority import Authority, WebServicePolicy, person, same_person
+from lb.model.people import person, same_person
+from lb.server.authority import Authority, WebServicePolicy
 from lb.server.policy import MAX_FILE, Action, PolicyError, PolicyFile
 from lbbench import HOST_DN, OTHER_DN, USER_DN, peer
 

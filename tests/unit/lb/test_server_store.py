@@ -3,6 +3,7 @@
 import errno
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -256,6 +257,61 @@ def test_a_job_is_no_part_of_itself(bench: Bench) -> None:
     bench.must_log([registration(first, jobtype="COLLECTION", nsubjobs=1, parent=second)])
     [reply] = bench.log(registration(second, jobtype="COLLECTION", nsubjobs=1, parent=first))
     assert (reply.major, reply.minor) == (700, errno.EINVAL)
+
+
+def test_nobody_hangs_his_transfer_into_another_ones_collection(bench: Bench) -> None:
+    """A Sandbox event makes a parent of the job that it names."""
+    parent, child = new(), new()
+    bench.must_log([registration(parent, jobtype="FILE_TRANSFER_COLLECTION", nsubjobs=1, seed="s")])
+    bench.must_log([registration(child, OTHER_DN, jobtype="FILE_TRANSFER")], by=OTHER_DN)
+    sandbox = line("Sandbox", child, 1, OTHER_DN, sandbox_type="INPUT", transfer_job=str(parent))
+    assert bench.log(sandbox, by=OTHER_DN) == [Reply(600, 0, "the parent job belongs to somebody else")]
+    bench.must_log([line("FileTransfer", child, 2, OTHER_DN, result="START")], by=OTHER_DN)
+    assert bench.status(parent).state == "Submitted"
+    own = new()
+    bench.must_log([
+        registration(own, jobtype="FILE_TRANSFER"),
+        line("Sandbox", own, 1, sandbox_type="INPUT", transfer_job=str(parent)),
+        line("FileTransfer", own, 2, result="START"),
+    ])
+    assert bench.status(parent).state == "Running"
+
+
+def test_a_parent_that_comes_later_has_no_strangers_for_subjobs(bench: Bench) -> None:
+    parent, stranger = new(), new()
+    bench.must_log([registration(stranger, OTHER_DN, parent=parent)], by=OTHER_DN)
+    bench.must_log([registration(parent, jobtype="COLLECTION", nsubjobs=1, seed="s")])
+    bench.must_log([line("Running", stranger, 1, OTHER_DN, node="wn")], by=OTHER_DN)
+    status = bench.status(parent, flags=Flag.CHILDREN | Flag.CHILDSTAT)
+    [own] = ids.subjobs(parent, "s", 1)
+    assert (status.state, status.children) == ("Submitted", (str(own),))
+    assert status.children_states is not None and len(status.children_states) == 1
+
+
+def test_news_do_not_climb_for_ever(bench: Bench) -> None:
+    """Registered from the inside to the outside, nobody sees how deep it becomes."""
+    chain = [new() for _ in range(700)]
+    bench.must_log([registration(chain[0], parent=chain[1])])
+    bench.must_log([
+        registration(job, jobtype="COLLECTION", nsubjobs=1, seed="s", parent=parent)
+        for job, parent in zip(chain[1:], chain[2:], strict=False)
+    ])
+    bench.must_log(life(chain[0])[1:4])
+    states = [bench.status(job).state for job in chain[:20]]
+    assert states == ["Running"] * 17 + ["Submitted"] * 3
+    assert bench.status(chain[-2], flags=Flag.CHILDSTAT).children_states
+
+
+@pytest.mark.parametrize("name", ["ConnectJob", "DisconnectJob"])
+def test_a_job_is_connected_to_a_registered_one(bench: Bench, name: str) -> None:
+    job, other = new(), new()
+    more: dict[str, Any] = {"jobtype": "SIMPLE"} if name == "ConnectJob" else {}
+    bench.must_log([registration(job)])
+    [reply] = bench.log(line(name, job, 1, dest_jobid=str(other), **more))
+    assert reply == Reply(700, errno.ENOENT, "job not registered")
+    [reply] = bench.log(line(name, job, 2, dest_jobid="no job", **more))
+    assert reply == Reply(400, 1409, "no job")
+    bench.must_log([registration(other), line(name, job, 3, dest_jobid=str(other), **more)])
 
 
 def test_an_absurd_number_of_subjobs_is_refused(bench: Bench) -> None:
