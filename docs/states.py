@@ -11,6 +11,7 @@ from pathlib import Path
 
 from docs import stories
 from lb.model import dot
+from lb.model.corrections import CORRECTIONS, Correction
 from lb.model.diagrams import COLLECTION_STATE, DIAGRAMS
 from lb.model.rules import condor, cream, glite, parents, pbs, transfer, virtual
 from lb.model.rules.rows import ANY, COUNTS, Change, Key, Row, Rules
@@ -70,6 +71,7 @@ def _blocks() -> Iterator[tuple[str, str]]:
     ):
         yield f"rows of {name}", _rows(rules, skipped)
         yield f"data of {name}", _functions(rules, skipped)
+    yield "corrections", "\n".join(map(_correction, CORRECTIONS))
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -89,6 +91,28 @@ def _classes() -> str:
     by_slot = {slot: [name for name, other in parents.CLASSES.items() if other == slot] for slot in slots}
     rows = [(slots[slot].upper(), ", ".join(names), STATES[slot]) for slot, names in by_slot.items()]
     return _table(("class", "states of the subjob", "slot"), [*rows, ("REST", "all others", STATES[parents.REST])])
+
+
+# ---- corrections ----------------------------------------------------------------------------------------------------
+
+
+def _correction(correction: Correction) -> str:
+    touched = ", ".join(f"`{name}`" for name in sorted(correction.touches))
+    return (
+        f"- **{correction.name}**. {correction.reason}\n"
+        f"  Touches {touched}.\n"
+        f"  {len(correction.cases)} cases: {'; '.join(_grouped(correction.cases))}."
+    )
+
+
+def _grouped(cases: Iterable[str]) -> Iterator[str]:
+    """Names of cases that differ only in their number share the rest."""
+    groups: dict[str, list[str]] = {}
+    for name in cases:
+        head, dash, number = name.rpartition("-")
+        group, item = (head + dash, number) if number.isdecimal() else ("", name)
+        groups.setdefault(group, []).append(item)
+    return (group + ", ".join(items) for group, items in groups.items())
 
 
 # ---- rows -----------------------------------------------------------------------------------------------------------
