@@ -1,6 +1,7 @@
 """Write the tables of the documentation that follow from the code: `make docs`.
 
 README.md: the operations that are not available yet. docs/operations.md: every operation, and who may call it.
+docs/events.md: every event and every attribute of a status.
 docs/states.md, docs/states: the rules of the states of jobs, with their diagrams (`docs.states`).
 """
 
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from docs import states
+from docs.events import events_document
 from gsi.authz import Access, Requirement, Resource, declared
 from jpis.service import IndexServer
 from jpps.service import PrimaryStorage
@@ -97,6 +99,7 @@ def readme(text: str) -> str:
 def main() -> None:
     """Write the files."""
     (ROOT / "docs" / "operations.md").write_text(operations_document())
+    (ROOT / "docs" / "events.md").write_text(events_document())
     path = ROOT / "README.md"
     path.write_text(readme(path.read_text()))
     states.write()

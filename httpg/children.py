@@ -24,10 +24,14 @@ class StartUpError(Exception):
 
 @dataclass(slots=True)
 class Child:
-    """A process that shall always run. body: what it does; it returns or raises when the process shall end."""
+    """A process that shall always run. body: what it does; it returns or raises when the process shall end.
+
+    serves: it takes connections, with credentials and CAs of its own.
+    """
 
     name: str
     body: Callable[[], None]
+    serves: bool = False
     pid: int = 0
     started: float = 0.0
     restarts: int = 0

@@ -24,7 +24,7 @@ from httpg.children import Child, StartUpError
 from httpg.connection import Connection
 from httpg.limits import Limits
 from httpg.monitor import Monitor
-from httpg.signals import STOP_SIGNALS, SignalPipe, stop_event
+from httpg.signals import AUTHORITIES_SIGNAL, STOP_SIGNALS, SignalPipe, stop_event
 from httpg.status import Status
 from httpg.worker import ConnectionHandler, Port, Worker
 
@@ -94,7 +94,7 @@ class Server:
         if self._status_socket is not None:
             self._reports = reports.pair()
         processes = self._processes()
-        with SignalPipe((*STOP_SIGNALS, signal.SIGHUP, signal.SIGCHLD)) as signals:
+        with SignalPipe((*STOP_SIGNALS, signal.SIGHUP, AUTHORITIES_SIGNAL, signal.SIGCHLD)) as signals:
             try:
                 self._supervise(processes, signals)
             finally:
@@ -103,7 +103,7 @@ class Server:
 
     def _processes(self) -> list[Child]:
         names = [f"worker {n + 1}" for n in range(self.workers)]
-        found = [Child(name, partial(self._work, name)) for name in names]
+        found = [Child(name, partial(self._work, name), serves=True) for name in names]
         found += [Child(name, partial(self._in_background, function)) for name, function in self.background]
         if self.status is not None:
             found.insert(0, Child("monitor", partial(self._monitor, self.status, names)))
@@ -130,7 +130,11 @@ class Server:
         })
 
     def _read_anew(self, processes: Sequence[Child]) -> None:
-        """Take on the credential for workers that are started from now on, then tell those that run to do the same."""
+        """Take on the credential for workers that are started from now on, then tell those that run to do the same.
+
+        When it cannot be used that is said here, once: the workers are not asked to find out the same.
+        """
+        news = AUTHORITIES_SIGNAL
         try:
             credential = self._read_credential()
             ServerContexts(credential, Trust(self.ca_dir))
@@ -138,6 +142,7 @@ class Server:
             self._reloads["kept"] += 1
             log.error("SIGHUP: the new credential cannot be used, the old one stays: %s", error)
         else:
+            news = signal.SIGHUP
             self._reloads["new"] += 1
             log.info("SIGHUP: the credential of %s is valid until %s", credential.dn, credential.not_after)
             if credential.dn != self.credential.dn:
@@ -146,7 +151,7 @@ class Server:
             self.credential = credential
         for child in processes:
             if child.pid:
-                os.kill(child.pid, signal.SIGHUP)
+                os.kill(child.pid, news if child.serves else signal.SIGHUP)
 
     def _read_credential(self) -> Credential:
         """The credential as it is now. Raises CredentialError, also when its time has passed or has not come."""
@@ -166,7 +171,7 @@ class Server:
         if self._status_socket is not None and self._reports is not None:
             self._status_socket.close()
             reporter = reports.Reporter(self._reports[1], name)
-        with SignalPipe((*STOP_SIGNALS, signal.SIGHUP)) as signals:
+        with SignalPipe((*STOP_SIGNALS, signal.SIGHUP, AUTHORITIES_SIGNAL)) as signals:
             try:
                 worker = Worker(self._ports(), self.limits, reporter)
             except Exception as error:

@@ -13,6 +13,8 @@ log = logging.getLogger(__name__)
 
 #: What ends a daemon.
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+#: What a server sends its workers instead of SIGHUP when the new credential is no good: only CAs and CRLs are read.
+AUTHORITIES_SIGNAL = signal.SIGUSR1
 
 
 class SignalPipe:

@@ -25,7 +25,7 @@ from httpg.admission import Admission
 from httpg.connection import Connection
 from httpg.limits import Limits
 from httpg.reports import Reporter
-from httpg.signals import SignalPipe
+from httpg.signals import STOP_SIGNALS, SignalPipe
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,10 @@ class Worker:
         self._stopping = False
 
     def run(self, signals: SignalPipe) -> None:
-        """Accept until SIGTERM or SIGINT, then finish what is in flight. SIGHUP: take on what credentials are now."""
+        """Accept until SIGTERM or SIGINT, then finish what is in flight. SIGHUP: take on what credentials are now.
+
+        AUTHORITIES_SIGNAL: take on what CAs and CRLs are now.
+        """
         pause = None if self._reporter is None else self._reporter.period_s
         threading.Thread(target=self._guard, name="deadlines", daemon=True).start()
         with selectors.DefaultSelector() as selector:
@@ -105,18 +108,20 @@ class Worker:
         self._finish()
 
     def _notice(self, signals: set[int]) -> None:
-        if signals - {signal.SIGHUP}:
+        if signals & set(STOP_SIGNALS):
             self._stopping = True
         elif signals:
-            threading.Thread(target=self._reload, name="reload", daemon=True).start()
+            everything = signal.SIGHUP in signals
+            threading.Thread(target=self._reload, args=(everything,), name="reload", daemon=True).start()
 
-    def _reload(self) -> None:
-        """Read credentials, CAs and CRLs; those who are connected already notice nothing."""
+    def _reload(self, everything: bool) -> None:
+        """Read CAs and CRLs, and credentials if everything; those who are connected already notice nothing."""
         try:
             with self._reloading:
                 for port in self._ports:
                     port.contexts.trust.authorities(look=True)
-                    port.contexts.reload()
+                    if everything:
+                        port.contexts.reload()
         except Exception:  # noqa: BLE001  the one guard: the worker goes on with what it has
             log.exception("SIGHUP: not all could be read anew")
 

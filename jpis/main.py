@@ -153,6 +153,7 @@ def _prepare(options: Options, configuration: Configuration, *, wipe: bool, forc
     """Bring the database in line with the configuration, before any process uses it."""
     engine = sql.engine(options.database)
     try:
+        sql.await_server(engine)
         if wipe:
             schema.wipe(engine)
         schema.prepare(engine, configuration)

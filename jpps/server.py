@@ -71,6 +71,7 @@ def prepare(settings: Settings) -> None:
     """Bring the database up to date before any process uses it. Raises what sql raises."""
     engine = sql.engine(settings.database)
     try:
+        sql.await_server(engine)
         sql.migrate(engine, "jpps")
     finally:
         engine.dispose()

@@ -80,7 +80,8 @@ class SoapApplication:
         self._policy = policy
         self._translate = translate
         self._bound = bind(self.port, handler)
-        self.rights = whoami.Rights(contract.name, self.port, self.outlook)
+        missing = frozenset(name for name, bound in self._bound.items() if not is_available(bound.method))
+        self.rights = whoami.Rights(contract.name, self.port, self.outlook, missing)
         self._frame = Frame(contract, self.port, self._function, self._translated)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

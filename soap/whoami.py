@@ -3,13 +3,13 @@
     GET /.well-known/glite/peer        on every port that serves SOAP, with the certificate that one calls with
 
 Answers JSON (`application/json`): who the server takes the caller for, and for each operation whether it would be
-allowed (`yes`, `no` or `depends on the job`) and why. It tells about the caller alone, and needs a certificate.
-`glite-ping` reads it. The path is below the one that RFC 8615 sets aside for such things, so no service has anything
-there.
+allowed (`yes`, `no`, `depends on the job`, or `not available yet` when only that stands in the way) and why. It tells
+about the caller alone, and needs a certificate. `glite-ping` reads it. The path is below the one that RFC 8615 sets
+aside for such things, so no service has anything there.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -22,28 +22,43 @@ if TYPE_CHECKING:
     from soap.contract import Port
 
 PATH = "/.well-known/glite/peer"
-#: The three answers about an operation. What it depends on may also be a feed; the reason says so.
+#: The answers about an operation. What it depends on may also be a feed; the reason says so.
 ANSWERS = {Verdict.YES: "yes", Verdict.NO: "no", Verdict.DEPENDS: "depends on the job"}
+#: The answer instead of one that is not "no", and its reason, for an operation that the service does not have yet.
+NOT_YET, NOT_YET_REASON = "not available yet", "this release does not have it"
 
 _PACKAGE = "glite-py"
 
 
 class Rights:
-    """Says for one port which operations a peer may call."""
+    """Says for one port which operations a peer may call. `missing`: those that it does not have yet."""
 
-    def __init__(self, service: str, port: "Port", outlook: Callable[["Peer"], Mapping[str, Outlook]]) -> None:
+    def __init__(
+        self,
+        service: str,
+        port: "Port",
+        outlook: Callable[["Peer"], Mapping[str, Outlook]],
+        missing: Collection[str] = (),
+    ) -> None:
         self.service = service
         self._port = port
         self._outlook = outlook
+        self._missing = missing
 
     def of(self, peer: "Peer") -> dict[str, Any]:
         """The port: {"port", "namespace", "operations": {name: answer}, "reasons": {name: clause}}."""
-        outlooks = self._outlook(peer)
+        answers = {name: self._answer(name, outlook) for name, outlook in self._outlook(peer).items()}
         return {
             "port": self._port.name, "namespace": self._port.namespace,
-            "operations": {name: ANSWERS[outlook.verdict] for name, outlook in outlooks.items()},
-            "reasons": {name: outlook.reason for name, outlook in outlooks.items()},
+            "operations": {name: answer for name, (answer, _) in answers.items()},
+            "reasons": {name: reason for name, (_, reason) in answers.items()},
         }
+
+    def _answer(self, name: str, outlook: Outlook) -> tuple[str, str]:
+        """The answer and its reason. Who may not call an operation is told just that, as when he calls it."""
+        if name in self._missing and outlook.verdict is not Verdict.NO:
+            return NOT_YET, NOT_YET_REASON
+        return ANSWERS[outlook.verdict], outlook.reason
 
 
 def answer(environ: Environ, start_response: StartResponse, ports: Sequence[Rights]) -> Iterable[bytes]:

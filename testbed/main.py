@@ -30,6 +30,37 @@ Examples:
 Exit code 0: done; 1: not done, or a service does not run; 2: wrong usage.
 """
 
+UP_EXAMPLES = """\b
+Examples:
+  glite-testbed up mygrid
+  glite-testbed up mygrid --base-port 19000 --workers 4
+  glite-testbed up mygrid --db mysql://user:pw@localhost/grid?unix_socket=/run/mysqld/mysqld.sock
+"""
+DOWN_EXAMPLES = """\b
+Examples:
+  glite-testbed down mygrid
+"""
+STATUS_EXAMPLES = """\b
+Examples:
+  glite-testbed status mygrid
+  glite-testbed status mygrid --json
+"""
+ENV_EXAMPLES = """\b
+Examples:
+  eval "$(glite-testbed env mygrid)"
+"""
+LOGS_EXAMPLES = """\b
+Examples:
+  glite-testbed logs mygrid
+  glite-testbed logs mygrid lb -n 100
+"""
+PROXY_EXAMPLES = """\b
+Examples:
+  glite-testbed proxy mygrid
+  glite-testbed proxy mygrid --hours 0.5 --limited
+  glite-testbed proxy mygrid --fqan /testvo/Role=production --fqan /testvo
+"""
+
 FOLDER = click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 
 
@@ -39,7 +70,7 @@ def command() -> None:
     """Make, start and stop a whole grid in one folder."""
 
 
-@command.command()
+@command.command(epilog=UP_EXAMPLES)
 @FOLDER
 @click.option("--base-port", type=click.IntRange(1024, 65500), help="Use the ports from here on.")
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes of each server.  [default: 2]")
@@ -70,7 +101,7 @@ def _refuse_other_choices(grid: Layout, asked: dict[str, int | str | None]) -> N
                                    f"another grid in another folder")
 
 
-@command.command()
+@command.command(epilog=DOWN_EXAMPLES)
 @FOLDER
 def down(directory: Path) -> None:
     """Stop all services of the grid; its data stay."""
@@ -78,7 +109,7 @@ def down(directory: Path) -> None:
     click.echo("All services have stopped.")
 
 
-@command.command()
+@command.command(epilog=STATUS_EXAMPLES)
 @FOLDER
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON document.")
 def status(directory: Path, as_json: bool) -> None:
@@ -96,14 +127,14 @@ def status(directory: Path, as_json: bool) -> None:
         sys.exit(1)
 
 
-@command.command()
+@command.command(epilog=ENV_EXAMPLES)
 @FOLDER
 def env(directory: Path) -> None:
     """Print the settings of a user's shell: eval "$(glite-testbed env DIR)"."""
     click.echo((Layout.load(directory).root / "env.sh").read_text(), nl=False)
 
 
-@command.command()
+@command.command(epilog=LOGS_EXAMPLES)
 @FOLDER
 @click.argument("service", required=False)
 @click.option("-n", "--lines", default=20, show_default=True, help="How many lines of each log.")
@@ -120,7 +151,7 @@ def logs(directory: Path, service: str | None, lines: int) -> None:
             click.echo("\n".join(path.read_text(errors="replace").splitlines()[-lines:]))
 
 
-@command.command()
+@command.command(epilog=PROXY_EXAMPLES)
 @FOLDER
 @click.option("--hours", default=12.0, show_default=True, help="How long the proxy is valid.")
 @click.option("--limited", is_flag=True, help="Make a limited proxy.")

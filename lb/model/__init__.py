@@ -6,7 +6,9 @@ No sockets, no database, no files, no clock; the only outside input is entropy f
 module         what it knows
 =============  =====================================================================================
 ``jobid``      job ids, subjob ids, notification ids
-``catalogue``  the vocabulary of the tables of events: kinds of values, sources, levels, fields
+``vocabulary``  names with numbers that all events share: sources, levels, flags
+``catalogue``  what the tables of events are made of: kinds of values, fields, types
+``since``      since which line of the original there is what, and how that is known
 ``families``   the tables themselves, one module per family
 ``events``     all event types by name, and the ``Event``
 ``ulm``        event <-> text line
@@ -24,8 +26,12 @@ module         what it knows
 ``corrections``  where we do not do as the original did, on purpose
 ``diagrams``   the rules as state diagrams; ``dot`` writes them for Graphviz
 ``view``       what of a status a query shows
-``native``     the status as native XML and JSON show it
-``ws``         status and event as records of the web service
+``native``     status <-> native XML, and the object that XML and JSON show
+``nativexml``  texts, numbers and moments in native XML, the door for its documents
+``eventxml``   event <-> native XML
+``eventjson``  event <-> JSON; the history of a job
+``eventforms``  what these two have in common
+``ws``         status and event <-> records of the web service
 ``wsdl``       prints ``wsdl/LBTypes.wsdl`` and ``wsdl/LB.wsdl`` from the tables
 =============  =====================================================================================
 

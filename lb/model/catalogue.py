@@ -8,9 +8,19 @@ Positions matter: the code of a type is the base of its family plus its place in
 value is its place from the field's ``base`` (lb.md 2.4).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any
+from types import MappingProxyType
+from typing import Final
+
+from lb.model.vocabulary import LEVEL_CODES, LEVELS, SOURCE_BY_NAME, SOURCE_CODES, SOURCE_ON_WS, SOURCES
+
+__all__ = [
+    "COMMON", "LEVELS", "LEVEL_CODES", "SOURCES", "SOURCE_BY_NAME", "SOURCE_CODES", "SOURCE_ON_WS", "Common",
+    "EventType", "Field", "Kind", "choice", "double", "event", "family", "job", "moment", "number", "port", "source",
+    "tags", "text", "ws_name",
+]
 
 
 class Kind(Enum):
@@ -36,51 +46,7 @@ class Kind(Enum):
     """``tuple`` of (name, value), ``name=value,name=value`` in text."""
 
 
-SOURCES: tuple[str, ...] = (
-    "UserInterface",
-    "NetworkServer",
-    "WorkloadManager",
-    "BigHelper",
-    "JobController",
-    "LogMonitor",
-    "LRMS",
-    "Application",
-    "LBServer",
-    "CREAMInterface",
-    "CREAMExecutor",
-    "PBSClient",
-    "PBSServer",
-    "PBSMomSuperior",
-    "PBSMom",
-    "PBSScheduler",
-    "CloudManager",
-    "VMManager",
-    "VMSystem",
-)
-"""Components that log, in the order of their codes from 1; 0 is no source (lb.md 2.3)."""
-
-SOURCE_CODES = {name: code for code, name in enumerate(SOURCES, 1)}
-SOURCE_BY_NAME = {name.lower(): name for name in SOURCES}
-"""Look-up of a source without regard to case."""
-
-SOURCE_ON_WS = {"JobController": "JobSubmission", "PBSMomSuperior": "PBSsMom"}
-"""The two sources that the web service spells differently (lb.md 2.3)."""
-
-LEVELS: tuple[str, ...] = (
-    "EMERGENCY",
-    "ALERT",
-    "ERROR",
-    "WARNING",
-    "AUTH",
-    "SECURITY",
-    "USAGE",
-    "SYSTEM",
-    "IMPORTANT",
-    "DEBUG",
-)
-"""Levels of an event in the order of their codes from 1; 0 is undefined (lb.md 2.1). Producers use SYSTEM."""
-
-LEVEL_CODES = {name: code for code, name in enumerate(LEVELS, 1)}
+_NONE_LATER: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def ws_name(name: str) -> str:
@@ -93,8 +59,10 @@ def ws_name(name: str) -> str:
 class Field:
     """One specific field of an event type.
 
-    ``null`` is the number that means "unset" for INT, PORT and DOUBLE (0, or -1 where lb.md 2.4 says so). ``ulm`` is
-    the whole name in a line and is filled in by ``EventType``.
+    ``name`` is also its name in XML and JSON. ``null`` is the number that means "unset" for INT, PORT and DOUBLE (0, or
+    -1 where lb.md 2.4 says so). ``values`` are those of an enumeration, ``base`` is the number of the first.
+    ``later``: values that came after the field itself, with the line each came with. ``since``: see ``lb.model.since``;
+    left empty it is that of the event. ``ulm`` is the whole name in a line, filled in by ``event``.
     """
 
     name: str
@@ -104,7 +72,19 @@ class Field:
     values: tuple[str, ...] = ()
     base: int = 1
     null: int = 0
+    since: str = ""
+    later: tuple[tuple[str, str], ...] = ()
     ulm: str = ""
+
+    @property
+    def xml(self) -> str:
+        """Name in the native XML and in JSON."""
+        return self.name
+
+    @property
+    def ws(self) -> str:
+        """Name on the web service."""
+        return ws_name(self.name)
 
     def number(self, value: str | None) -> int:
         """Code of an enumeration value; of None the code of "undefined"."""
@@ -114,6 +94,10 @@ class Field:
         """Enumeration value of a code, None for a code that names none."""
         index = number - self.base
         return self.values[index] if 0 <= index < len(self.values) else None
+
+    def value_since(self, value: str) -> str:
+        """Since when there is that value of the enumeration."""
+        return dict(self.later).get(value, self.since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +109,7 @@ class EventType:
     family: str
     doc: str
     fields: tuple[Field, ...]
+    since: str
 
     @property
     def by_name(self) -> dict[str, Field]:
@@ -137,13 +122,18 @@ class Common:
 
     name: str
     ulm: str
-    wire: str
+    xml: str
     kind: str
     required: bool
     doc: str
 
+    @property
+    def ws(self) -> str:
+        """Name on the web service."""
+        return ws_name(self.xml)
 
-COMMON: tuple[Common, ...] = (
+
+COMMON: Final = (
     Common("timestamp", "DATE", "timestamp", "timeval", True, "when the event happened, by the clock of its producer"),
     Common("arrived", "ARR_DATE", "arrived", "timeval", False, "when the LB server stored it"),
     Common("host", "HOST", "host", "string", True, "machine of the producer"),
@@ -153,17 +143,17 @@ COMMON: tuple[Common, ...] = (
     Common("seqcode", "DG.SEQCODE", "seqcode", "string", True, "sequence code, the causal order of events"),
     Common("user", "DG.USER", "user", "string", True, "subject name of the one who sent it"),
     Common("source", "DG.SOURCE", "source", "logsrc", True, "component that logged it"),
-    Common("src_instance", "DG.SRC_INSTANCE", "srcInstance", "string", False, "which instance of that component"),
+    Common("src_instance", "DG.SRC_INSTANCE", "src_instance", "string", False, "which instance of that component"),
 )
-"""The common fields in the order of XML and JSON (lb.md 2.1)."""
+"""The common fields in the order of XML and JSON (lb.md 2.1). All of them are as old as the events themselves."""
 
 
-def text(name: str, doc: str, *, opt: bool = False) -> Field:
-    return Field(name, Kind.TEXT, doc, not opt)
+def text(name: str, doc: str, *, opt: bool = False, since: str = "") -> Field:
+    return Field(name, Kind.TEXT, doc, not opt, since=since)
 
 
-def number(name: str, doc: str, *, opt: bool = False, null: int = 0) -> Field:
-    return Field(name, Kind.INT, doc, not opt, null=null)
+def number(name: str, doc: str, *, opt: bool = False, null: int = 0, since: str = "") -> Field:
+    return Field(name, Kind.INT, doc, not opt, null=null, since=since)
 
 
 def port(name: str, doc: str) -> Field:
@@ -174,9 +164,11 @@ def double(name: str, doc: str, *, opt: bool = False) -> Field:
     return Field(name, Kind.DOUBLE, doc, not opt)
 
 
-def choice(name: str, doc: str, values: str, *, base: int = 1) -> Field:
+def choice(name: str, doc: str, values: str, *, base: int = 1, later: Mapping[str, str] = _NONE_LATER) -> Field:
     """An enumeration; ``values`` separated by blanks."""
-    return Field(name, Kind.ENUM, doc, values=tuple(values.split()), base=base, null=base - 1)
+    return Field(
+        name, Kind.ENUM, doc, values=tuple(values.split()), base=base, null=base - 1, later=tuple(later.items())
+    )
 
 
 def source(name: str, doc: str) -> Field:
@@ -191,16 +183,21 @@ def moment(name: str, doc: str, *, opt: bool = False) -> Field:
     return Field(name, Kind.TIME, doc, not opt)
 
 
-def tags(name: str, doc: str) -> Field:
-    return Field(name, Kind.TAGS, doc)
+def tags(name: str, doc: str, *, since: str = "") -> Field:
+    return Field(name, Kind.TAGS, doc, since=since)
 
 
-def family(name: str, base: int, *rows: tuple[Any, ...]) -> tuple[EventType, ...]:
-    """The types of a family from rows ``(name, doc, field, ...)``; codes follow the order of the rows."""
-    return tuple(_event_type(name, base + place, row) for place, row in enumerate(rows, 1))
+def event(name: str, doc: str, *fields: Field, since: str = "") -> EventType:
+    """A type that has no code and no family yet, ``family`` gives it both; ``since`` empty: as old as the family."""
+    full = (replace(field, ulm=f"DG.{name}.{field.name}".upper()) for field in fields)
+    return EventType(name, 0, "", doc, tuple(full), since)
 
 
-def _event_type(family_name: str, code: int, row: tuple[Any, ...]) -> EventType:
-    name, doc, *fields = row
-    full = tuple(replace(field, ulm=f"DG.{name}.{field.name}".upper()) for field in fields)
-    return EventType(name, code, family_name, doc, full)
+def family(name: str, base: int, since: str, *types: EventType) -> tuple[EventType, ...]:
+    """The types of a family in the order of their codes, which begin after ``base``."""
+    return tuple(_member(replace(kind, code=base + place, family=name), since) for place, kind in enumerate(types, 1))
+
+
+def _member(kind: EventType, since: str) -> EventType:
+    born = kind.since or since
+    return replace(kind, since=born, fields=tuple(replace(field, since=field.since or born) for field in kind.fields))

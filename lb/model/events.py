@@ -18,33 +18,33 @@ from lb.model.families.transfer import TRANSFER
 from lb.model.families.virtual import VIRTUAL_MACHINE
 from lb.model.jobid import JobId
 from lb.model.times import Timestamp
+from lb.model.vocabulary import ASYNC, DIRECT, EXCLUSIVE, FILE, INTERNAL, LOCAL, PROXY, SYNC, SYNC_COMPAT
 
-__all__ = ["COMMON", "EVENTS", "LEVELS", "SOURCES", "Event", "EventType", "Field", "Kind", "find_type"]
+__all__ = [
+    "ASYNC", "COMMON", "DIRECT", "EVENTS", "EVENTS_BY_CODE", "EXCLUSIVE", "FAMILIES", "FILE", "INTERNAL", "LEVELS",
+    "LOCAL", "NO_JOB", "PROXY", "SOURCES", "SYNC", "SYNC_COMPAT", "Event", "EventType", "Field", "Kind", "find_code",
+    "find_type",
+]
 
-EVENTS: Final[Mapping[str, EventType]] = MappingProxyType(
-    {kind.name: kind for kind in (*GLITE, *PBS, *CONDOR, *CREAM, *TRANSFER, *VIRTUAL_MACHINE)}
-)
+FAMILIES: Final = (GLITE, PBS, CONDOR, CREAM, TRANSFER, VIRTUAL_MACHINE)
+"""The families in the order of codes; their types know the name."""
+
+EVENTS: Final[Mapping[str, EventType]] = MappingProxyType({kind.name: kind for family in FAMILIES for kind in family})
 """Every event type by name, in the order of codes."""
 
 EVENTS_BY_CODE: Final[Mapping[int, EventType]] = MappingProxyType({kind.code: kind for kind in EVENTS.values()})
 
 _BY_UPPER = {name.upper(): kind for name, kind in EVENTS.items()}
 
-# Flags of DG.PRIORITY (lb.md 2.2).
-ASYNC = 0
-SYNC_COMPAT = 1
-SYNC = 2
-LOCAL = 4
-PROXY = 8
-DIRECT = 16
-INTERNAL = 32
-EXCLUSIVE = 64
-FILE = 128
-
 
 def find_type(name: str) -> EventType | None:
     """The type of that name in any case, or None."""
     return EVENTS.get(name) or _BY_UPPER.get(name.upper())
+
+
+def find_code(code: int) -> EventType | None:
+    """The type of that code, or None; 0 is no type."""
+    return EVENTS_BY_CODE.get(code)
 
 
 NO_JOB: Final = JobId("", 0, "")

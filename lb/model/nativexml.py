@@ -16,8 +16,19 @@ from lb.model.ulm import decode, encode
 CRLF: Final = "\r\n"
 CHARSET: Final = "iso-8859-1"
 
-_ESCAPED: Final = re.compile("[<>&\"'%\x00-\x1f\x80-\x9f]")
-_ENTITIES: Final = {"<": "&lt;", ">": "&gt;", "&": "&amp;", '"': "&quot;", "'": "&apos;"}
+_CONTROLS: Final = bytes((*range(0x20), *range(0x80, 0xA0)))
+_SPECIAL: Final = b"<>&\"'%" + _CONTROLS
+_COMMON: Final = (
+    (b"%", b"%25"),
+    (b"&", b"&amp;"),
+    (b"<", b"&lt;"),
+    (b">", b"&gt;"),
+    (b'"', b"&quot;"),
+    (b"'", b"&apos;"),
+    (b"\n", b"%0a"),
+)
+"""What is replaced first, in this order: job descriptions are full of these."""
+_REST: Final = re.compile(b"[\x00-\x1f\x80-\x9f]")
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,19}")
 _REAL: Final = re.compile(r"[+-]?[0-9]{1,400}(?:\.[0-9]{0,400})?(?:[eE][+-]?[0-9]{1,4})?")
 _MOMENT: Final = re.compile(r"(-?[0-9]{1,12})\.([0-9]{6})")
@@ -33,13 +44,18 @@ class NativeError(ValueError):
 
 def escape(text: str) -> str:
     """A value on its way out: octets as characters, entities, control characters and the percent sign as %xx."""
-    if not text.isascii():
-        text = encode(text).decode(CHARSET)
-    return text if _ESCAPED.search(text) is None else _ESCAPED.sub(_escape, text)
+    octets = encode(text)
+    if _has(octets, _SPECIAL):
+        for octet, written in _COMMON:
+            octets = octets.replace(octet, written)
+        if _has(octets, _CONTROLS):
+            octets = _REST.sub(lambda match: b"%%%02x" % ord(match[0]), octets)
+    return octets.decode(CHARSET)
 
 
-def _escape(match: re.Match[str]) -> str:
-    return _ENTITIES.get(match[0]) or f"%{ord(match[0]):02x}"
+def _has(octets: bytes, some: bytes) -> bool:
+    """Whether any of these octets is there; ten times as fast as a regular expression."""
+    return len(octets.translate(None, some)) < len(octets)
 
 
 def unescape(text: str | None) -> str:

@@ -33,6 +33,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from lb.model.atoi import atoi
 from lb.model.catalogue import COMMON, LEVELS, SOURCE_BY_NAME, EventType, Field, Kind
 from lb.model.events import EVENTS, NO_JOB, Event, find_type
 from lb.model.jobid import JobId, JobIdError
@@ -46,10 +47,6 @@ PARSE_KEY_MISUSE = 1405
 
 MAX_FIELDS = 100
 """Fields in one line (lb.md 2.1); the original dies beyond that, we answer 1401."""
-INT_BITS = 32
-"""Size of an INT field; a larger number is cut as C's ``int`` cuts it."""
-LONG_BITS = 64
-"""Size of what ``atoi`` reads into; a larger number is the largest of them."""
 MAX_LINE = 102_400_000
 """Characters of one line: the largest message the protocols carry (lb.md 2.2)."""
 PROGRAM = "edg-wms"
@@ -58,7 +55,6 @@ PROGRAM = "edg-wms"
 _FIELD = re.compile(r'([A-Za-z0-9._-]++)=(?:"((?:[^"\\]++|\\.)*+)"|([^\s"\\=]*+))(?:[ \t]++|\Z)', re.DOTALL)
 _BLANKS = " \t\r\n"
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_INTEGER = re.compile(r"[ \t\n\v\f\r]*+([+-]?+)0*+([0-9]{0,20}+)")
 _REAL = re.compile(r"[ \t\n\v\f\r]*+([+-]?+)0*+([0-9]{0,400}+)((?:\.[0-9]*+)?+)((?:[eE][+-]?+[0-9]{1,4}+)?+)")
 _REAL_DIGITS = 400
 """Digits of a fraction that are looked at; the smallest double has its first one at place 324."""
@@ -215,12 +211,7 @@ def _missing(kind: EventType, common: dict[str, Any], specific: dict[str, Any]) 
 def _read_int(value: str) -> int:
     if len(value) < 10 and value.isdigit() and value.isascii():
         return int(value)
-    match = _INTEGER.match(value)
-    if match is None or not match[2]:
-        return 0
-    number = int(match[1] + match[2])
-    number = max(-(1 << LONG_BITS - 1), min(number, (1 << LONG_BITS - 1) - 1))
-    return (number + (1 << INT_BITS - 1)) % (1 << INT_BITS) - (1 << INT_BITS - 1)
+    return atoi(value)
 
 
 def _read_port(value: str) -> int:

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
-from lb.model.catalogue import COMMON, LEVELS, SOURCE_ON_WS, SOURCES, EventType, Field, ws_name
+from lb.model.catalogue import COMMON, EventType, Field
 from lb.model.catalogue import Kind as EventKind
 from lb.model.events import EVENTS
 from lb.model.status import ATTRIBUTES, STATE_DOC, STATES, Attribute
 from lb.model.status import Kind as StatusKind
+from lb.model.vocabulary import LEVELS, SOURCE_TABLE
 from lb.model.wsdl_tables import ENUMS, OPERATIONS, STRUCTS, Choice, Enumeration, Member, Operation, Struct
 
 SERVICES = "http://glite.org/wsdl/services/lb"
@@ -67,13 +68,13 @@ def types() -> Iterator[Enumeration | Struct | Choice]:
             yield Enumeration(attribute.ws_name, _sentence(attribute.doc), _undocumented(attribute.ws_values))
     yield _job_status()
     yield Enumeration("level", "Severity of an event.", _undocumented(LEVELS))
-    sources = tuple(SOURCE_ON_WS.get(name, name) for name in SOURCES)
+    sources = tuple(source.ws for source in SOURCE_TABLE)
     yield Enumeration("eventSource", "Component that logs events.", _undocumented(sources))
     for kind in EVENTS.values():
         yield from _event_enums(kind)
     yield from (_event_struct(kind) for kind in EVENTS.values())
     members = tuple(Member(kind.name, f"lbt:event{kind.name}", kind.doc) for kind in EVENTS.values())
-    common = "; ".join(f"{item.wire}: {item.doc}" for item in COMMON)
+    common = "; ".join(f"{item.ws}: {item.doc}" for item in COMMON)
     yield Choice("event", f"One event: a single element named after its type. All have {common}.", members)
     yield from STRUCTS
 
@@ -97,7 +98,7 @@ def _status_member(attribute: Attribute) -> Member:
 
 def enum_name(kind: EventType, field: Field) -> str:
     """Type of an enumerated event field: ``<Type><Field>``, such as TransferResult, DoneStatusCode (lb.md 6)."""
-    name = ws_name(field.name)
+    name = field.ws
     return kind.name + name[:1].upper() + name[1:]
 
 
@@ -109,7 +110,7 @@ def _event_enums(kind: EventType) -> Iterator[Enumeration]:
 
 
 def _event_struct(kind: EventType) -> Struct:
-    members = [Member(item.wire, _COMMON_TYPES[item.kind], "", not item.required) for item in COMMON]
+    members = [Member(item.ws, _COMMON_TYPES[item.kind], "", not item.required) for item in COMMON]
     members += [_event_member(kind, field) for field in kind.fields]
     return Struct(f"event{kind.name}", kind.doc, tuple(members))
 
@@ -117,7 +118,7 @@ def _event_struct(kind: EventType) -> Struct:
 def _event_member(kind: EventType, field: Field) -> Member:
     type_name = f"lbt:{enum_name(kind, field)}" if field.kind is EventKind.ENUM else _EVENT_TYPES[field.kind]
     repeated = field.kind is EventKind.TAGS
-    return Member(ws_name(field.name), type_name, _sentence(field.doc), not field.required, repeated)
+    return Member(field.ws, type_name, _sentence(field.doc), not field.required, repeated)
 
 
 def _undocumented(values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:

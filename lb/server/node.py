@@ -97,6 +97,7 @@ class Node:
     def prepare(self) -> None:
         """Bring the database up to date and make the directories. Raises SQLAlchemyError, OSError."""
         engine = sql.engine(self.settings.database)
+        sql.await_server(engine)
         sql.migrate(engine, "lb", SCRIPTS)
         engine.dispose()
         self._exports()

@@ -89,6 +89,7 @@ def test_an_unusable_certificate_does_no_harm(grid: Layout, service: Service, tm
     """What serves goes on with what it has; all say on their status port what is the matter, or serve on."""
     daemon = running(grid, service)
     kept = grid.host_cert.read_bytes()
+    told_before = complaints_of_the_server(grid, service)
     grid.host_cert.write_text("garbage")
     try:
         daemon.signal(signal.SIGHUP)
@@ -103,3 +104,11 @@ def test_an_unusable_certificate_does_no_harm(grid: Layout, service: Service, tm
     daemon.signal(signal.SIGHUP)
     wait_until(lambda: testbed.complaints(grid, service) == [], "no complaint")
     assert running(grid, service) == daemon
+    new = complaints_of_the_server(grid, service)[len(told_before):]
+    assert len(new) == 1 or service.name not in PORTS, f"one line says it, however many processes there are: {new}"
+
+
+def complaints_of_the_server(grid: Layout, service: Service) -> list[str]:
+    """The lines of the log in which the server complains of a credential."""
+    lines = grid.log(service.name).read_text().splitlines()
+    return [line for line in lines if " ERROR httpg" in line or " ERROR gsi" in line]

@@ -1,7 +1,7 @@
 """Events of the workload management system and of every job: codes from 1 (lb.md 2.4.1)."""
 
-from lb.model.catalogue import choice, double, family, job, number, port, source, text
-from lb.model.families import END_CODE, JOB_TYPES, OUTCOME, STEP
+from lb.model.catalogue import choice, double, event, family, job, number, port, source, text
+from lb.model.families import END_CODE, JOB_TYPES, JOB_TYPES_LATER, OUTCOME, STEP
 
 _WHY = "why, in words"
 _LANGUAGE = "the job description in the receiver's language"
@@ -9,7 +9,8 @@ _LANGUAGE = "the job description in the receiver's language"
 GLITE = family(
     "gLite",
     0,
-    (
+    "1.x",
+    event(
         "Transfer",
         "A component hands the job over to the next one; logged when it tries and when it knows the outcome.",
         source("destination", "the component that is to receive the job"),
@@ -20,7 +21,7 @@ GLITE = family(
         text("reason", _WHY, opt=True),
         text("dest_jobid", "the identifier that the receiver gave", opt=True),
     ),
-    (
+    event(
         "Accepted",
         "The receiver of a hand-over has taken the job.",
         source("from", "the component that sent the job"),
@@ -28,7 +29,7 @@ GLITE = family(
         text("from_instance", "its instance", opt=True),
         text("local_jobid", "the identifier in the receiver's own terms", opt=True),
     ),
-    (
+    event(
         "Refused",
         "The receiver of a hand-over would not take the job.",
         source("from", "the component that sent the job"),
@@ -36,7 +37,7 @@ GLITE = family(
         text("from_instance", "its instance", opt=True),
         text("reason", _WHY, opt=True),
     ),
-    (
+    event(
         "EnQueued",
         "The job was put into a queue between two components.",
         text("queue", "name of the queue"),
@@ -44,117 +45,117 @@ GLITE = family(
         choice("result", "outcome of the attempt", OUTCOME),
         text("reason", _WHY, opt=True),
     ),
-    (
+    event(
         "DeQueued",
         "The job was taken out of such a queue.",
         text("queue", "name of the queue"),
         text("local_jobid", "the identifier in the receiver's own terms", opt=True),
     ),
-    (
+    event(
         "HelperCall",
         "A helper, such as the matchmaker, was called.",
         text("helper_name", "name of the helper"),
         text("helper_params", "what it was called with", opt=True),
         choice("src_role", "which of the two logs this", "CALLING CALLED"),
     ),
-    (
+    event(
         "HelperReturn",
         "The helper gave control back.",
         text("helper_name", "name of the helper"),
         text("retval", "what it returned", opt=True),
         choice("src_role", "which of the two logs this", "CALLING CALLED"),
     ),
-    (
+    event(
         "Running",
         "The job wrapper has started on a worker node.",
         text("node", "the worker node"),
     ),
-    (
+    event(
         "Resubmission",
         "Whether the job will be submitted again.",
         choice("result", "the decision", "WILLRESUB WONTRESUB SHALLOW"),
         text("reason", _WHY, opt=True),
         text("tag", "the value that led to the decision", opt=True),
     ),
-    (
+    event(
         "Done",
         "The execution has ended, for good or ill.",
-        choice("status_code", "how it ended", END_CODE),
+        choice("status_code", "how it ended", END_CODE, later={"KILLED": "2.1"}),
         text("reason", _WHY, opt=True),
         number("exit_code", "exit code of the process", null=-1),
     ),
-    (
+    event(
         "Cancel",
         "A step of a cancellation.",
         choice("status_code", "which step", STEP),
         text("reason", _WHY, opt=True),
     ),
-    (
+    event(
         "Abort",
         "The middleware has given the job up.",
         text("reason", _WHY),
     ),
-    (
+    event(
         "Clear",
         "The output sandbox is gone.",
         choice("reason", "who or what removed it", "USER TIMEOUT NOOUTPUT"),
     ),
-    ("Purge", "The job is being removed from bookkeeping; no statement about the job itself."),
-    (
+    event("Purge", "The job is being removed from bookkeeping; no statement about the job itself."),
+    event(
         "Match",
         "The matchmaker chose a computing element.",
         text("dest_id", "identifier of the computing element"),
     ),
-    (
+    event(
         "Pending",
         "No computing element matches for now.",
         text("reason", _WHY),
     ),
-    (
+    event(
         "RegJob",
         "The job was registered: its first event.",
         text("jdl", "the job description", opt=True),
         text("ns", "address of the service that will handle the job"),
         job("parent", "the job that this one is part of", opt=True),
-        choice("jobtype", "kind of job", JOB_TYPES),
+        choice("jobtype", "kind of job", JOB_TYPES, later=JOB_TYPES_LATER),
         number("nsubjobs", "how many subjobs it has", opt=True),
         text("seed", "seed of the identifiers of the subjobs", opt=True),
-        text("wms_dn", "names of the services that may read the job, one per line", opt=True),
+        text("wms_dn", "names of the services that may read the job, one per line", opt=True, since="2.1"),
     ),
-    (
+    event(
         "Chkpt",
         "The application saved a checkpoint (old).",
         text("tag", "name of the checkpoint"),
         text("classad", "what was saved"),
     ),
-    (
+    event(
         "Listener",
         "A port for interactive control is open (old).",
         text("svc_name", "label of the port"),
         text("svc_host", "host of the port"),
         port("svc_port", "number of the port"),
     ),
-    (
+    event(
         "CurDescr",
         "The job description has changed (old).",
         text("descr", "the description"),
     ),
-    (
+    event(
         "UserTag",
         "A remark of a user: name and value.",
         text("name", "name of the remark"),
         text("value", "its value"),
     ),
-    (
+    event(
         "ChangeACL",
         "The list of those who may see the job is changed.",
         text("user_id", "subject name, VO:group or FQAN"),
-        choice("user_id_type", "how to read user_id", "DN GROUP FQAN", base=0),
-        choice("permission", "which right", "READ TAG"),
+        choice("user_id_type", "how to read user_id", "DN GROUP FQAN", base=0, later={"FQAN": "2.0"}),
+        choice("permission", "which right", "READ TAG", later={"TAG": "3.0"}),
         choice("permission_type", "whether it is given or denied", "ALLOW DENY", base=0),
         choice("operation", "whether the entry comes or goes", "ADD REMOVE", base=0),
     ),
-    (
+    event(
         "Notification",
         "Carries a notification on its way to a subscriber; never stored with a job.",
         text("notifId", "identifier of the subscription"),
@@ -163,31 +164,31 @@ GLITE = family(
         port("dest_port", "port to deliver to"),
         number("expires", "UNIX time after which it is dropped"),
         text("jobstat", "the status as XML, escaped once more"),
-        text("dest_url", "address to deliver to, instead of host and port"),
+        text("dest_url", "address to deliver to, instead of host and port", since="3.0"),
     ),
-    (
+    event(
         "ResourceUsage",
         "Something was consumed.",
         text("resource", "what"),
         double("quantity", "how much"),
         text("unit", "in which unit"),
     ),
-    (
+    event(
         "ReallyRunning",
         "The user's own program has started.",
         text("wn_seq", "sequence code that the worker node knew", opt=True),
     ),
-    (
+    event(
         "Suspend",
         "The execution is suspended.",
         text("reason", _WHY, opt=True),
     ),
-    (
+    event(
         "Resume",
         "The execution goes on after a suspension.",
         text("reason", _WHY, opt=True),
     ),
-    (
+    event(
         "CollectionState",
         "Made by the server itself: a change among the subjobs changed the state of the parent.",
         text("state", "name of the new state"),
@@ -196,21 +197,24 @@ GLITE = family(
         job("child", "the subjob whose change led to this"),
         text("child_event", "the event that led to this"),
     ),
-    (
+    event(
         "GrantPayloadOwnership",
         "The owner names the one who is to own the payload.",
         text("payload_owner", "subject name of the new owner"),
+        since="3.0",
     ),
-    ("TakePayloadOwnership", "The sender takes the payload for his own."),
-    (
+    event("TakePayloadOwnership", "The sender takes the payload for his own.", since="3.0"),
+    event(
         "ConnectJob",
         "Two jobs are tied together.",
         text("dest_jobid", "the other job"),
         choice("jobtype", "kind of the other job", JOB_TYPES),
+        since="3.3",
     ),
-    (
+    event(
         "DisconnectJob",
         "The tie is undone.",
         text("dest_jobid", "the other job"),
+        since="3.3",
     ),
 )

@@ -150,7 +150,6 @@ def test_detached(tmp_path: Path) -> None:
         (["-x", "/nowhere/jpis.xml"], "/nowhere/jpis.xml: cannot be read"),
         (["-m", "sqlite:////nowhere/jpis.db"], "unable to open database file"),
         (["-m", "oracle://x"], "use sqlite or mysql"),
-        (["-m", "mysql://jpis:secret@127.0.0.1:1/x"], "cannot be used"),
         (["-c", "/nowhere/cert.pem"], "/nowhere/cert.pem"),
         (["-s", "0"], "0"),
         (["-f", "/nowhere/jobs"], "/nowhere/jobs"),
@@ -162,6 +161,16 @@ def test_start_that_cannot_be(tmp_path: Path, options: list[str], message: str) 
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert "secret" not in done.stderr
+
+
+def test_a_database_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
+    command = Daemon(tmp_path).command("-d", "-m", "mysql://jpis:secret@127.0.0.1:1/x")
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as waiting:
+        assert waiting.stderr is not None
+        line = next(line for line in waiting.stderr if "WARNING" in line)
+        waiting.kill()
+    assert "WARNING sql.patience: the database mysql+mysqldb://jpis:***@127.0.0.1:1/x" in line
+    assert "does not answer, trying again in 1 s" in line
 
 
 def test_local_feeding(tmp_path: Path) -> None:

@@ -64,6 +64,15 @@ def test_ports_of_the_same_name_are_told_apart() -> None:
                      "Other"]
 
 
+def test_what_is_not_there_yet_is_told_apart() -> None:
+    port = {"port": "LB", "operations": {"NotifNew": "not available yet", "UserJobs": "yes"},
+            "reasons": {"NotifNew": "this release does not have it", "UserJobs": "you may"}}
+    told = {"service": {"name": "LB", "version": "1"}, "identity": "/CN=x", "ports": [port]}
+    lines: list[str] = []
+    describe(told, lambda name, _, __, *more: lines.extend(more) if name == "operations" else None)
+    assert lines == ["yes: UserJobs (you may)", "not available yet: NotifNew (this release does not have it)"]
+
+
 # ---- who is accepted ------------------------------------------------------------------------------------------------
 
 
