@@ -39,7 +39,7 @@ _BY_UPPER = {name.upper(): kind for name, kind in EVENTS.items()}
 
 def find_type(name: str) -> EventType | None:
     """The type of that name in any case, or None."""
-    return EVENTS.get(name) or _BY_UPPER.get(name.upper())
+    return EVENTS.get(name) or (_BY_UPPER.get(name.upper()) if name.isascii() else None)
 
 
 def find_code(code: int) -> EventType | None:

@@ -104,7 +104,7 @@ class JobId:
         return same and (self.host == other.host or self.host.lower() == other.host.lower())
 
     def __hash__(self) -> int:
-        return hash((self.unique, self.port))
+        return hash((self.unique, self.port, self.host.lower()))
 
 
 def _parse(text: str) -> JobId:

@@ -67,7 +67,7 @@ _BY_LOWER = {name.lower(): name for name in STATES}
 
 def find_state(name: str) -> str | None:
     """The state of that name in any case, or None."""
-    return _BY_LOWER.get(name.lower())
+    return _BY_LOWER.get(name.lower()) if name.isascii() else None
 
 
 class Kind(Enum):

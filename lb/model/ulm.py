@@ -52,7 +52,7 @@ MAX_LINE = 102_400_000
 PROGRAM = "edg-wms"
 """The constant value of PROG."""
 
-_FIELD = re.compile(r'([A-Za-z0-9._-]++)=(?:"((?:[^"\\]++|\\.)*+)"|([^\s"\\=]*+))(?:[ \t]++|\Z)', re.DOTALL)
+_FIELD = re.compile(r'([A-Za-z0-9._-]++)=(?:"((?:[^"\\]++|\\.)*+)"|([^ \t\n\v\f\r"\\=]*+))(?:[ \t]++|\Z)', re.DOTALL)
 _BLANKS = " \t\r\n"
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _REAL = re.compile(r"[ \t\n\v\f\r]*+([+-]?+)0*+([0-9]{0,400}+)((?:\.[0-9]*+)?+)((?:[eE][+-]?+[0-9]{1,4}+)?+)")
@@ -111,6 +111,8 @@ def split(line: str | bytes) -> tuple[list[Pair], EventType | None]:
     text = line if isinstance(line, str) else decode(line)
     if len(text) > MAX_LINE:
         raise UlmError(PARSE_BROKEN_ULM, "ULM parse error", position=MAX_LINE)
+    if isinstance(line, str) and not text.isascii():
+        _check_characters(text)
     position, end = len(text) - len(text.lstrip(_BLANKS)), len(text.rstrip(_BLANKS))
     text = text[:end] if end < len(text) else text
     pairs: list[Pair] = []
@@ -131,6 +133,14 @@ def split(line: str | bytes) -> tuple[list[Pair], EventType | None]:
     if len(pairs) >= MAX_FIELDS:
         raise UlmError(PARSE_BROKEN_ULM, "ULM parse error", position=pairs[-1][2])
     return pairs, kind
+
+
+def _check_characters(text: str) -> None:
+    """Half a character that stands for no byte cannot come from a line, nor be written into one."""
+    try:
+        encode(text)
+    except UnicodeEncodeError as error:
+        raise UlmError(PARSE_BROKEN_ULM, "ULM parse error", position=error.start) from None
 
 
 def _the_type(value: str, before: EventType | None, position: int) -> EventType:
@@ -236,12 +246,12 @@ def _read_plain(value: str) -> str:
 
 
 def _read_source(value: str) -> str | None:
-    return SOURCE_BY_NAME.get(value.lower())
+    return SOURCE_BY_NAME.get(value.lower()) if value.isascii() else None
 
 
 def _read_level(value: str) -> str | None:
     upper = value.upper()
-    return upper if upper in LEVELS else None
+    return upper if value.isascii() and upper in LEVELS else None
 
 
 def _read_job(value: str) -> JobId | None:
@@ -267,7 +277,7 @@ def _read_choice(field: Field) -> Callable[[str], str | None]:
     values = {value: value for value in field.values}
 
     def read(value: str) -> str | None:
-        return values.get(value) or values.get(value.upper())
+        return values.get(value) or (values.get(value.upper()) if value.isascii() else None)
 
     return read
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from lb.model import machine, native, ulm
 from lb.model.atoi import atoi
 from lb.model.catalogue import SOURCES, Field, Kind
-from lb.model.events import EVENTS, Event
+from lb.model.events import EVENTS, Event, find_type
 from lb.model.jobid import JobId
 from lb.model.jobstate import JobState, StateVersionError
-from lb.model.status import ATTRIBUTES
+from lb.model.status import ATTRIBUTES, find_state
 from lb.model.status import Kind as StatusKind
 
 JOB = JobId("h", 9000, "job")
@@ -243,3 +243,53 @@ def test_a_state_that_is_loaded_goes_on(name: str, value: Any, event: Event) -> 
     except StateVersionError:
         return
     check(machine.apply(job, event))
+
+
+# ---- lines ----------------------------------------------------------------------------------------------------------
+
+LINE = (
+    'DATE=20260313114125.5 HOST="h" PROG=edg-wms LVL=SYSTEM DG.PRIORITY=4 DG.SOURCE="NetworkServer" DG.SRC_INSTANCE=""'
+    f' DG.EVNT="Done" DG.JOBID="{JOB}" DG.SEQCODE="x" DG.USER="/CN=u" DG.DONE.STATUS_CODE="KILLED"'
+    ' DG.DONE.EXIT_CODE="0"'
+)
+
+
+@pytest.mark.parametrize("text", ["\ud800", "\\x\udbff", "\udfff\\x", "\ud83d\ude00"])
+def test_half_a_character_breaks_a_line(text: str) -> None:
+    """Given as text a line can hold what no bytes mean, and nobody could write it again."""
+    line = LINE.replace("/CN=u", text)
+    with pytest.raises(ulm.UlmError) as caught:
+        ulm.parse(line)
+    assert caught.value.code == ulm.PARSE_BROKEN_ULM
+    assert "\ud800" <= line[caught.value.position] <= "\udfff"
+
+
+@pytest.mark.parametrize("text", ["a\u00a0b", "a\x85", "a\x1fb", "\u2003", "\u3000"])
+def test_only_the_blanks_of_ascii_end_a_value(text: str) -> None:
+    assert ulm.parse(LINE.replace('HOST="h"', f"HOST={text}")).host == text
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        *(('"NetworkServer"', '"Networ\u212aServer"'), ('"Done"', '"\u0244one"'), ("KILLED", "\u212aILLED")),
+        *(("KILLED", "K\u0131LLED"), ('DG.EVNT="Done"', 'DG.EVNT="Clo\u017fe"')),
+    ],
+)  # fmt: skip
+def test_only_the_letters_of_ascii_have_a_case(old: str, new: str) -> None:
+    assert old in LINE
+    with pytest.raises(ulm.UlmError):
+        ulm.parse(LINE.replace(old, new))
+
+
+def test_names_in_any_case_of_ascii() -> None:
+    assert find_type("tran\u017ffer") is find_type("no such") is None
+    assert find_type("TRANSFER") is find_type("transfer") is EVENTS["Transfer"]
+    assert (find_state("UN\u212aNOWN"), find_state("unKNOWN")) == (None, "Unknown")
+    assert ulm.parse(LINE.replace("SYSTEM", "\u017fYSTEM")).level is None
+
+
+def test_ids_of_many_servers_are_found_at_once() -> None:
+    """A table of jobs must not become a list because their unique parts are the same."""
+    assert len({hash(JobId(f"h{number}", 9000, "same")) for number in range(1000)}) > 990
+    assert hash(JobId("Host", 9000, "a")) == hash(JobId("hOST", 9000, "a"))
