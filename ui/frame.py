@@ -3,7 +3,6 @@
 Exit codes: 0 success, also "no match"; 1 an exception, a failed item or the answer "no"; 255 wrong usage.
 """
 
-import io
 import json
 import logging
 import os
@@ -47,13 +46,12 @@ def run(command: click.Command, advice: str = f"; {PROXY_ADVICE}", usage: int = 
     advice: what to do when the credential is unusable, appended to a reason that does not say it; usage: the exit code
     of wrong usage.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):  # what a terminal of another encoding cannot show comes as escapes
-        sys.stdout.reconfigure(errors="backslashreplace")
     for package in ("gsi", "httpg", "soap"):  # what libraries log is for --debug, not for the terminal
         logging.getLogger(package).addHandler(logging.NullHandler())
     try:
         code = command.main(standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout:  # there is none when the caller has closed it
+            sys.stdout.flush()
     except click.UsageError as error:
         error.show()
         sys.exit(usage)
@@ -80,7 +78,8 @@ def run(command: click.Command, advice: str = f"; {PROXY_ADVICE}", usage: int = 
 def _drop_output() -> None:
     """Should standard output take no more, what is left for it goes nowhere: no second error at the end."""
     try:
-        sys.stdout.flush()
+        if sys.stdout:
+            sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

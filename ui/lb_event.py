@@ -1,7 +1,6 @@
 """glite-lb-event: are these lines events, and if not, why; ULM to JSON and back; which events there are."""
 
 import json
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ from ui import lb_catalogue
 from ui.frame import EXIT_FAILED, HELP, common_options, run
 from ui.lb_explain import described, remarks, report, report_json
 from ui.lb_files import Line, lines
-from ui.lb_lines import JobIdType, Supply, moment_text, shown
+from ui.lb_lines import JobIdType, Supply, escape_output, moment_text, shown
 from ui.tables import print_table, terminal_width
 
 EXIT_USAGE = 2
@@ -130,7 +129,7 @@ class Check:
 
 def _write_json(event: Event) -> None:
     text = eventjson.to_json(event, compact=True)
-    sys.stdout.write(f"{text if text.isascii() else json.dumps(json.loads(text))}\n")
+    click.echo(text if text.isascii() else json.dumps(json.loads(text)))
 
 
 def _write_ulm(event: Event) -> None:
@@ -138,7 +137,7 @@ def _write_ulm(event: Event) -> None:
     if terminal_width() is not None:
         click.echo(shown(text))
     else:
-        sys.stdout.buffer.write(ulm.encode(text) + b"\n")
+        click.echo(ulm.encode(text))
 
 
 def _describe(line: Line, event: Event, is_json: bool) -> None:
@@ -180,6 +179,7 @@ def _tell_catalogue(family: str | None, names: Sequence[str], as_json: bool) -> 
 
 def main() -> None:
     """Entry point."""
+    escape_output()
     run(command, usage=EXIT_USAGE)
 
 

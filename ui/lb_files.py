@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer as Buffer
 
 STDIN: Final = "-"
+STDIN_FILENO: Final = 0
 GZIP: Final = b"\x1f\x8b"
 GZIP_FRAME: Final = 16
 """Has zlib expect the frame of gzip around the data."""
@@ -90,7 +91,7 @@ def lines(files: Sequence[str], trouble: Trouble, quiet: bool = False) -> Iterat
 
 
 def _lines(file: str, meter: "Meter") -> Iterator[Line]:
-    with open(sys.stdin.fileno() if file == STDIN else file, "rb", closefd=file != STDIN) as raw:
+    with open(STDIN_FILENO if file == STDIN else file, "rb", closefd=file != STDIN) as raw:
         packed = raw.peek(len(GZIP)).startswith(GZIP)
         stream = io.BufferedReader(_Unpacked(raw), BUFFER) if packed else raw
         number = 0

@@ -1,5 +1,7 @@
 """Event lines of files: an event, or why there is none, in words and with the place."""
 
+import io
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
@@ -99,6 +101,12 @@ def short_reason(error: UlmError | EventJsonError) -> str:
     where = f" in {shown(field)}" if field and field not in str(error) else ""
     place = f" at character {error.position + 1}" if error.position >= 0 else ""
     return f"{shown(str(error))}{where} ({name} {error.code}{place})"
+
+
+def escape_output() -> None:
+    """What a terminal of another encoding cannot show comes as escapes, not as an exception."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def shown(text: str) -> str:

@@ -1,7 +1,6 @@
 """glite-lb-state: the statuses of the jobs in event files, as a server would compute them, without any server."""
 
 import json
-import sys
 from collections.abc import Sequence
 
 import click
@@ -9,9 +8,9 @@ import click
 from lb.model.jobid import JobId
 from lb.model.ledger import Ledger
 from ui.frame import EXIT_FAILED, HELP, common_options, run
-from ui.lb_lines import JobIdType, Supply, shown
+from ui.lb_lines import JobIdType, Supply, escape_output, shown
 from ui.lb_state_show import as_object, in_tree_order, print_histories, print_statuses
-from ui.lb_state_take import Taking
+from ui.lb_state_take import Order, Taking
 
 EXIT_USAGE = 2
 
@@ -24,7 +23,8 @@ Examples:
   glite-lb-state --assume-jobid https://lb.example.org:9000/abc... --assume-user /CN=me trace.log
 \b
 FILEs hold one event per line, as producers, loggers and dumps of servers write them, plain or gzip. They are read in
-the order given, as if the events arrived so; with --sorted the order does not matter.
+the order given, as if the events arrived so; with --sorted the order does not matter. A dump goes job by job; what its
+parents passed through (--history) comes out right with --by-arrival.
 A line without DG.USER counts as written by nobody, one without DG.JOBID cannot be used; see --assume-user and
 --assume-jobid.
 \b
@@ -40,6 +40,7 @@ a job that --job names is there; 2: wrong usage.
 @click.command(epilog=EPILOG, context_settings=HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object per job and line.")
 @click.option("--sorted", "in_order", is_flag=True, help="Take the events of a job in the order of their codes.")
+@click.option("--by-arrival", is_flag=True, help="Dumps: take the events of all jobs in the order of DG.ARRIVED.")
 @click.option("--history", is_flag=True, help="Tell the states passed through, when, and by which event.")
 @click.option("-j", "--job", "wanted", multiple=True, type=JobIdType(), help="Only this job; may be repeated.")
 @click.option("--assume-jobid", "jobid", type=JobIdType(), help="The job of lines without DG.JOBID.")
@@ -48,18 +49,21 @@ a job that --job names is there; 2: wrong usage.
 @common_options
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 def command(
-    as_json: bool, in_order: bool, history: bool, wanted: tuple[str, ...], jobid: str | None, user: str | None,
-    quiet: bool, files: tuple[str, ...],
+    as_json: bool, in_order: bool, by_arrival: bool, history: bool, wanted: tuple[str, ...], jobid: str | None,
+    user: str | None, quiet: bool, files: tuple[str, ...],
 ) -> int:
     """Tell the statuses of the jobs in event files or dumps ("-": standard input), without any server."""
-    taking = Taking(in_order, Ledger(keep=in_order or history))
+    if in_order and by_arrival:
+        raise click.UsageError("--sorted and --by-arrival exclude one another")
+    order = Order.CODES if in_order else Order.ARRIVAL if by_arrival else Order.FILES
+    taking = Taking(order, Ledger(keep=in_order or history))
     taking.read(files, Supply(jobid, user or ""), quiet)
     if not quiet:
         taking.warn()
     jobs, absent = _chosen(taking.ledger, wanted)
     if as_json:
         for each, _ in jobs:
-            sys.stdout.write(json.dumps(as_object(taking.ledger, each, history)) + "\n")
+            click.echo(json.dumps(as_object(taking.ledger, each, history)))
     elif history:
         print_histories(taking.ledger, jobs)
     else:
@@ -82,6 +86,7 @@ def _chosen(ledger: Ledger, wanted: Sequence[str]) -> tuple[list[tuple[JobId, in
 
 def main() -> None:
     """Entry point."""
+    escape_output()
     run(command, usage=EXIT_USAGE)
 
 

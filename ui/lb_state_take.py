@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Final
 
 import click
@@ -9,7 +10,7 @@ import click
 from lb.model import machine
 from lb.model.events import Event
 from lb.model.jobid import JobId
-from lb.model.ledger import Ledger
+from lb.model.ledger import Ledger, when_known
 from lb.model.machine import Outcome
 from lb.model.rules.store import NOT_REGISTERED, REGISTRATION, Refusal
 from lb.model.times import Timestamp
@@ -40,15 +41,22 @@ class Some:
         return f"{self.count} {one if self.count == 1 else many}, first at {self.first}"
 
 
+class Order(Enum):
+    """In which order the events are taken."""
+
+    FILES = "as they stand in the files"
+    ARRIVAL = "as they arrived at the server that dumped them, all jobs together"
+    CODES = "by their sequence codes, so that an event may stand before the registration of its job"
+
+
 @dataclass(slots=True)
 class Taking:
     """What the files hold.
 
-    ``in_order``: the order of arrival does not matter, so that an event may come before the registration of its job;
     ``first``, ``last``: the span of what was used.
     """
 
-    in_order: bool
+    order: Order
     ledger: Ledger
     used: int = 0
     first: Timestamp | None = None
@@ -58,6 +66,7 @@ class Taking:
     nameless: Some = field(default_factory=Some)
     nobodys: Some = field(default_factory=Some)
     senseless: Some = field(default_factory=Some)
+    orphans: dict[JobId, Some] = field(default_factory=dict)
     homeless: dict[JobId, Some] = field(default_factory=dict)
     refused: dict[Refusal, Some] = field(default_factory=dict)
     _kept: list[tuple[Event, Line]] = field(default_factory=list)
@@ -83,43 +92,47 @@ class Taking:
                 continue
             if supplied and not event.user:
                 self.nobodys.add(line)
-            (self._keep if self.in_order else self._take)(event, Line(line.file, line.number, b""))
-        for event, line in sorted(self._kept, key=lambda kept: _first_things_first(kept[0])):
-            self._take(event, line)
-        if self.in_order:
-            self._kept.clear()
-            self.ledger.recompute()
+            if self.order is Order.FILES:
+                self._take(event, line)
+            else:
+                self._kept.append((event, Line(line.file, line.number, b"")))
+        self._take_kept()
 
-    def _keep(self, event: Event, line: Line) -> None:
-        self._kept.append((event, line))
+    def _take_kept(self) -> None:
+        by_code = self.order is Order.CODES
+        for event, line in sorted(self._kept, key=lambda kept: _rank(kept[0]) if by_code else when_known(kept[0])):
+            self._take(event, line)
+        self._kept.clear()
+        if by_code:
+            self.ledger.recompute()
 
     def _complain(self, place: str, text: str) -> None:
         self.unreadable += 1
         click.echo(f"{place}: {text}", err=True)
 
     def _take(self, event: Event, line: Line) -> None:
-        refusal = self._refusal(event, line)
+        """Have the ledger take an event, and note what came of it."""
+        repeated = self.ledger.repeated
+        refusal = self.ledger.take(event)
         if refusal == NOT_REGISTERED:
             self.homeless.setdefault(event.jobid, Some()).add(line)
         elif refusal is not None:
             self.refused.setdefault(refusal, Some()).add(line)
-
-    def _refusal(self, event: Event, line: Line) -> Refusal | None:
-        """Have the ledger take an event, and note what came of it."""
-        repeated = self.ledger.repeated
-        refusal = self.ledger.take(event)
-        if refusal is not None:
-            return refusal
-        if self.ledger.repeated > repeated:
+        elif self.ledger.repeated > repeated:
             self.repeated.add(line)
-            return None
+        else:
+            self._used(event, line)
+
+    def _used(self, event: Event, line: Line) -> None:
         self.used += 1
         if self.first is None or self.last is None:
             self.first = self.last = event.timestamp
         self.first, self.last = min(self.first, event.timestamp), max(self.last, event.timestamp)
+        parent = event.get("parent") if event.name == REGISTRATION else None
+        if parent is not None and parent not in self.ledger.jobs:
+            self.orphans.setdefault(parent, Some()).add(line)
         if event.name not in machine.NOT_FED and self.ledger.jobs[event.jobid].outcome is Outcome.BAD:
             self.senseless.add(line)
-        return None
 
     @property
     def summary(self) -> str:
@@ -148,6 +161,10 @@ class Taking:
         if early:
             yield (f"{_events(early)} not used: they come before the RegJob of their job, and a server refuses them "
                    f"({NOT_REGISTERED.text}); --sorted takes them: {_jobs(early)}")
+        late = {jobid: some for jobid, some in self.orphans.items() if jobid in self.ledger.jobs}
+        if late and self.order is Order.FILES:
+            yield (f"{_events(late)} register subjobs of parents that come later, whose states do not count them; "
+                   f"--by-arrival or --sorted sets that right: {_jobs(late)}")
         for refusal, some in self.refused.items():
             yield (f"{some.told('event', 'events')}, not used: a server refuses them with code {refusal.code}, "
                    f"{shown(str(refusal))}")
@@ -161,7 +178,7 @@ class Taking:
                    "--assume-user says by whom")
 
 
-def _first_things_first(event: Event) -> tuple[bool, bool, Timestamp]:
+def _rank(event: Event) -> tuple[bool, bool, Timestamp]:
     """Parents before their subjobs, which are born with them; registrations before everything else, as it stands."""
     if event.name != REGISTRATION:
         return True, True, (0, 0)

@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 import helps
 from lb.model import ulm
 from lb.model.corrections import of_case
+from lb.model.times import format_date
 from lblines import CODE, JOB, done, line, registration, running, written
 from lboracle import FILES, OK, cases
 from shared import ROOT, SHARED, needs_shared
@@ -217,6 +218,23 @@ def test_sorted_any_order_of_lines_gives_the_same(path: Path, tmp_path: Path) ->
         assert found == expected
 
 
+@needs_shared
+def test_the_order_of_a_dump_can_be_that_of_the_arrival(tmp_path: Path) -> None:
+    """A dump goes job by job, subjobs in front here; what the collection passed through, the arrival tells."""
+    text = (TRACES / "perf_collection_avg_events.log").read_text(encoding="utf-8", errors="surrogateescape")
+    lines = [f"DG.ARRIVED={format_date((1222579482 + number, 0))} {each}\n"
+             for number, each in enumerate(text.splitlines()) if "CollectionState" not in each]
+    arrived = written(tmp_path / "arrived", *lines)
+    dump = written(tmp_path / "dump", *sorted(lines, key=lambda each: each.partition("DG.JOBID=")[2][:60]))
+    assert {each["jobId"]: each for each in objects("--history", "--by-arrival", dump)} == {
+        each["jobId"]: each for each in objects("--history", arrived)}
+    told = state(dump)
+    assert told.return_value == 0 and "register subjobs of parents that come later" in told.stderr
+    assert "--by-arrival or --sorted sets that right" in told.stderr and state("--by-arrival", dump).stderr == ""
+    assert "COLLECTION  Done" in state("--by-arrival", dump).stdout
+    assert "COLLECTION  Done" in state("--sorted", dump).stdout
+
+
 def test_sorting_knows_what_never_comes(tmp_path: Path) -> None:
     told = state("--sorted", written(tmp_path / "f", running(3), registration(1, job=f"{JOB}2")))
     assert told.return_value == 1 and "no RegJob of the job is there" in told.stderr
@@ -378,6 +396,7 @@ def test_empty_files(tmp_path: Path) -> None:
     (("/proc/self/mem",), 1, "/proc/self/mem:1: cannot be read from here on: Input/output error"),
     (("--assume-jobid", "x", "-"), 2, "not a job id"),
     (("--job", "x", "-"), 2, "not a job id"),
+    (("--sorted", "--by-arrival", "-"), 2, "exclude one another"),
 ])
 def test_wrong_usage_and_files_that_cannot_be_read(arguments: Sequence[str], code: int, words: str) -> None:
     told = program(*arguments)
@@ -397,6 +416,10 @@ def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
         done = subprocess.run(f"{sys.executable} -m ui.lb_state {options} {path} | head -n 1", shell=True, cwd=ROOT,
                               capture_output=True, text=True, check=False)
         assert len(done.stdout.splitlines()) == 1 and done.stderr == ""
+    for closed in (f"{path} >&-", "- <&-"):
+        done = subprocess.run(f"{sys.executable} -m ui.lb_state {closed}", shell=True, cwd=ROOT, capture_output=True,
+                              text=True, check=False)
+        assert "Traceback" not in done.stderr
     done = subprocess.run(f"{sys.executable} -m ui.lb_state {path} > /dev/full", shell=True, cwd=ROOT,
                           capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "No space left on device" in done.stderr and "Traceback" not in done.stderr
