@@ -26,8 +26,12 @@ module         what it knows
 ``corrections``  where we do not do as the original did, on purpose
 ``diagrams``   the rules as state diagrams; ``dot`` writes them for Graphviz
 ``view``       what of a status a query shows
-``native``     the status as native XML and JSON show it
-``ws``         status and event as records of the web service
+``native``     status <-> native XML, and the object that XML and JSON show
+``nativexml``  texts, numbers and moments in native XML, the door for its documents
+``eventxml``   event <-> native XML
+``eventjson``  event <-> JSON; the history of a job
+``eventforms``  what these two have in common
+``ws``         status and event <-> records of the web service
 ``wsdl``       prints ``wsdl/LBTypes.wsdl`` and ``wsdl/LB.wsdl`` from the tables
 =============  =====================================================================================
 

@@ -99,7 +99,7 @@ def level_named(code: int) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Flag:
+class PriorityFlag:
     """One bit of DG.PRIORITY: its name, its value, what it says of the way the event went."""
 
     name: str
@@ -119,14 +119,14 @@ EXCLUSIVE: Final = 64
 FILE: Final = 128
 
 FLAGS: Final = (
-    Flag("ASYNC", ASYNC, "answered as soon as it is in the local logger's file", "1.x"),
-    Flag("SYNC_COMPAT", SYNC_COMPAT, "the old mark of synchronous delivery", "1.x"),
-    Flag("SYNC", SYNC, "answered when it is delivered"),
-    Flag("LOCAL", LOCAL, "by way of the local logger"),
-    Flag("PROXY", PROXY, "by way of the store socket of an LB proxy"),
-    Flag("DIRECT", DIRECT, "straight to the store port of the LB server"),
-    Flag("INTERNAL", INTERNAL, "made by the server itself, never forwarded"),
-    Flag("EXCL", EXCLUSIVE, "a registration that has to be the first of its job", "2.1"),
-    Flag("FILE", FILE, "the producer wrote the event's file itself"),
+    PriorityFlag("ASYNC", ASYNC, "answered as soon as it is in the local logger's file", "1.x"),
+    PriorityFlag("SYNC_COMPAT", SYNC_COMPAT, "the old mark of synchronous delivery", "1.x"),
+    PriorityFlag("SYNC", SYNC, "answered when it is delivered"),
+    PriorityFlag("LOCAL", LOCAL, "by way of the local logger"),
+    PriorityFlag("PROXY", PROXY, "by way of the store socket of an LB proxy"),
+    PriorityFlag("DIRECT", DIRECT, "straight to the store port of the LB server"),
+    PriorityFlag("INTERNAL", INTERNAL, "made by the server itself, never forwarded"),
+    PriorityFlag("EXCL", EXCLUSIVE, "a registration that has to be the first of its job", "2.1"),
+    PriorityFlag("FILE", FILE, "the producer wrote the event's file itself"),
 )
 """The flags of DG.PRIORITY by value (lb.md 2.2)."""

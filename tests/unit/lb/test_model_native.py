@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from captures import body
@@ -15,6 +15,7 @@ from lb.model import native, nativexml
 from lb.model.native import from_object, from_xml, to_object, to_xml, trouble_of
 from lb.model.nativexml import NativeError, escape, unescape
 from lb.model.status import Status
+from lbevents import examples
 from lbstatuses import SHOWN, statuses, values
 from shared import SHARED, needs_shared
 
@@ -81,7 +82,7 @@ def test_an_answer_without_states() -> None:
     assert states and all(status == Status(state="Unknown") for status in states)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@examples(150)
 @given(statuses(), st.integers(0, 5))
 def test_every_status_there_and_back(status: Status, indent: int) -> None:
     shown = to_object(status)
@@ -93,7 +94,7 @@ def test_every_status_there_and_back(status: Status, indent: int) -> None:
 
 
 @pytest.mark.parametrize("name", [attribute.name for attribute in SHOWN])
-@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+@examples(15)
 @given(data=st.data())
 def test_every_attribute_there_and_back(name: str, data: st.DataObject) -> None:
     attribute = next(item for item in SHOWN if item.name == name)
@@ -119,6 +120,7 @@ def test_texts() -> None:
     assert unescape(None) == unescape("") == ""
 
 
+@examples(100)
 @given(st.binary(max_size=40))
 def test_any_octets_survive_as_a_text(raw: bytes) -> None:
     text = raw.decode("utf-8", "surrogateescape")
@@ -203,6 +205,7 @@ def test_refused_objects(shown: Any, element: str) -> None:
     assert caught.value.element == element
 
 
+@examples(100)
 @given(st.binary(max_size=80))
 def test_any_octets_are_a_status_or_our_error(raw: bytes) -> None:
     for text in (raw, b'<jobStat name="Done">' + raw + b"</jobStat>"):
