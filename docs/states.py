@@ -11,6 +11,7 @@ from pathlib import Path
 
 from docs import stories
 from lb.model import dot
+from lb.model.corrections import CORRECTIONS
 from lb.model.diagrams import COLLECTION_STATE, DIAGRAMS
 from lb.model.rules import condor, cream, glite, parents, pbs, transfer, virtual
 from lb.model.rules.rows import ANY, COUNTS, Change, Key, Row, Rules
@@ -56,6 +57,7 @@ CREAM_EVENTS = frozenset(event for event, _, _ in cream.ROWS)
 def _blocks() -> Iterator[tuple[str, str]]:
     yield "states", _states()
     yield "classes", _classes()
+    yield "corrections", _corrections()
     yield "late", stories.table(stories.LATE)
     yield "shallow", stories.table(stories.SHALLOW)
     yield "deep", stories.table(stories.DEEP)
@@ -89,6 +91,26 @@ def _classes() -> str:
     by_slot = {slot: [name for name, other in parents.CLASSES.items() if other == slot] for slot in slots}
     rows = [(slots[slot].upper(), ", ".join(names), STATES[slot]) for slot, names in by_slot.items()]
     return _table(("class", "states of the subjob", "slot"), [*rows, ("REST", "all others", STATES[parents.REST])])
+
+
+def _corrections() -> str:
+    """The intended differences, each with its cases by group."""
+    return "\n\n".join(
+        f"**{each.name}**: {each.reason}  \n"
+        f"Touches {', '.join(f'`{name}`' for name in sorted(each.touches))}.  \n"
+        f"{len(each.cases)} cases: {_cases(each.cases)}."
+        for each in CORRECTIONS
+    )
+
+
+def _cases(names: tuple[str, ...]) -> str:
+    """Names of cases, those that differ by a number only in one go."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        group, _, number = name.rpartition("-")
+        known = group if number.isdecimal() else name
+        groups.setdefault(known, []).extend([number] if known == group else [])
+    return ", ".join(" ".join((f"`{group}`", *numbers)) for group, numbers in groups.items())
 
 
 # ---- rows -----------------------------------------------------------------------------------------------------------

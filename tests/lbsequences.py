@@ -5,7 +5,7 @@ events meet. Lives: a job on its way through the components, with the codes that
 of resubmission, a cancellation, tags.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -141,6 +141,11 @@ def kinds_of(jobtype: str) -> tuple[EventType, ...]:
 def any_event(jobtype: str) -> st.SearchStrategy[Event]:
     """Any event of a job of that type."""
     return st.one_of([_events_of(kind.name, jobtype) for kind in kinds_of(jobtype)])
+
+
+def named(jobtype: str, names: Iterable[str]) -> st.SearchStrategy[Event]:
+    """Any event of one of these types."""
+    return st.one_of([_events_of(name, jobtype) for name in names])
 
 
 def registrations(jobtype: str) -> st.SearchStrategy[Event]:

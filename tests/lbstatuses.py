@@ -26,10 +26,14 @@ def values(attribute: Attribute, subjobs: st.SearchStrategy[Status]) -> st.Searc
         Kind.TIME: _MOMENTS,
         Kind.TEXTS: st.lists(TEXTS, max_size=3),
         Kind.TAGS: st.dictionaries(TEXTS, TEXTS, max_size=3) if attribute.name == "user_tags" else resources,
-        Kind.COUNTS: st.just((0,) * SLOTS) | st.tuples(*[st.integers(0, 1 << 33)] * SLOTS),
+        Kind.COUNTS: st.just((0,) * SLOTS) | st.tuples(*[_seconds_or_jobs(attribute)] * SLOTS),
         Kind.STATUSES: st.just(()) if subjobs.is_empty else st.lists(subjobs, max_size=2),
     }
     return kinds[attribute.kind]
+
+
+def _seconds_or_jobs(attribute: Attribute) -> st.SearchStrategy[int]:
+    return st.integers(0, (1 << 31) - 1 if attribute.name == "children_hist" else 1 << 33)
 
 
 @st.composite

@@ -40,18 +40,21 @@ class UiError(Exception):
         self.name = name
 
 
-def run(command: click.Command, advice: str = f"; {PROXY_ADVICE}") -> NoReturn:
+def run(command: click.Command, advice: str = f"; {PROXY_ADVICE}", usage: int = EXIT_USAGE) -> NoReturn:
     """Run a command and leave with its exit code; every error ends as two lines on stderr.
 
-    advice: what to do when the credential is unusable, appended to a reason that does not say it.
+    advice: what to do when the credential is unusable, appended to a reason that does not say it; usage: the exit code
+    of wrong usage.
     """
     for package in ("gsi", "httpg", "soap"):  # what libraries log is for --debug, not for the terminal
         logging.getLogger(package).addHandler(logging.NullHandler())
     try:
         code = command.main(standalone_mode=False)
+        if sys.stdout:  # there is none when the caller has closed it
+            sys.stdout.flush()
     except click.UsageError as error:
         error.show()
-        sys.exit(EXIT_USAGE)
+        sys.exit(usage)
     except click.exceptions.Abort:
         fail("Interrupted", "the command was interrupted; nothing more was done")
     except UiError as error:
@@ -63,9 +66,22 @@ def run(command: click.Command, advice: str = f"; {PROXY_ADVICE}") -> NoReturn:
     except GsiError as error:
         told = str(error)
         fail("Credentials", told if "; " in told else f"{told}{advice}")  # many say themselves what to do
+    except BrokenPipeError:  # whoever read the output has seen enough
+        _drop_output()
+        sys.exit(EXIT_FAILED)
     except OSError as error:
+        _drop_output()
         fail("File", f"{error.strerror or error}: {error.filename or ''}")
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _drop_output() -> None:
+    """Should standard output take no more, what is left for it goes nowhere: no second error at the end."""
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def no_answer(error: TransportError | requests.RequestException, elsewhere: str) -> str:

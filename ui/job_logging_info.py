@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from lb.client import LbClient
+from lb.model.wsread import WsError, event_type
 from ui.frame import HELP, UiError, common_options, config_option, input_option, jobids_of, print_json, run
 from ui.settings import Settings, lb_url
-from ui.words import attributes, members_of, title
+from ui.words import attributes, title
 
 HEADER = "===================== glite-wms-job-logging-info Success ====================="
 RULE = "=" * len(HEADER)
@@ -65,12 +66,19 @@ def _events(
     wanted, unwanted = {name.lower() for name in only}, {name.lower() for name in exclude}
     any_event = False
     for event in LbClient(lb_url(jobid), settings.session).job_log(jobid):
-        [name] = [name for name in members_of(event) if getattr(event, name) is not None]
+        name = _type_of(event)
         any_event = True
         if (not wanted or name.lower() in wanted) and name.lower() not in unwanted:
             yield name, getattr(event, name)
     if not any_event:
         raise UiError("JOB NOT FOUND", f"{lb_url(jobid)} has no events of {jobid}")
+
+
+def _type_of(event: Any) -> str:
+    try:
+        return event_type(event).name
+    except WsError as error:
+        raise UiError("Unknown event", f"the server sent {error}") from None
 
 
 def _describe(name: str, event: Any, verbosity: int) -> list[str]:

@@ -31,7 +31,8 @@ module         what it knows
 ``eventxml``   event <-> native XML
 ``eventjson``  event <-> JSON; the history of a job
 ``eventforms``  what these two have in common
-``ws``         status and event <-> records of the web service
+``ws``         status and event -> records of the web service
+``wsread``     records of the web service -> status and event
 ``wsdl``       prints ``wsdl/LBTypes.wsdl`` and ``wsdl/LB.wsdl`` from the tables
 =============  =====================================================================================
 

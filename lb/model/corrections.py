@@ -102,7 +102,7 @@ CORRECTIONS: Final = (
         " more than 100 fields in a line, of PBSRun, PBSRerun and PBSDone from a source that does not run jobs, of a"
         " PBS state that there is none of. Ours answers: the line is refused as broken, the others are stored and are"
         " bad events.",
-        _attributes("reply state stateEnterTime stateEnterTimes payload_running pbs_dest_host"),
+        _attributes("reply payload_running"),
         _named(
             ("simple-refused", "0035 0046 0049"),
             ("simple-wild", "0007 0009 0039 0043 0054 0076 0084 0137 0146 0239 0292 0294 0315"),

@@ -7,16 +7,17 @@ As the original writes it, one member per line::
       "timestamp" : "20260313114125.327248",
       "arrived" : null,
       ...
-      "jobId" : "https://lb.example.org:9000/abc",
+      "jobId" : "https:\/\/lb.example.org:9000\/abc",
       ...
       "status_code" : "OK",
       "reason" : null,
       "exit_code" : 0
     }
 
-or with ``compact`` the same in one line. Every field of the type is there: an unset number as its null (0 or -1),
-everything else that is unset as ``null``. Times are ULM dates in text, enumerations names, a list of tags one text
-``name=value,name=value``. Read back, members may come in any order, and optional ones may be absent.
+with ``\/`` for every slash; or with ``compact`` in one line and without that. Every field of the type is there: an
+unset number as its null (0 or -1), everything else that is unset as ``null``. Times are ULM dates in text, enumerations
+names, a list of tags one text ``name=value,name=value``. Read back, members may come in any order, and optional ones
+may be absent.
 
 Octets that are no UTF-8 (``lb.model.ulm``) stand as ``\udc80`` to ``\udcff``, which is valid JSON everywhere and what
 Python makes of it without ado; of the surrogates only these are let in.
@@ -95,6 +96,8 @@ def to_json(event: Event, *, compact: bool = False) -> str:
         value = get(name)
         common.append(null if value is None else write(value))
     text = layout[compact] % tuple(common)
+    if not compact:
+        text = text.replace("/", "\\/")
     return text if text.isascii() else _STRAY.sub(_escape, text)
 
 

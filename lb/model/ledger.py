@@ -92,16 +92,19 @@ class Ledger:
     """The jobs of ``server`` (host or host:port); of every server when it is None.
 
     ``clock``: the time of the events that the ledger makes; ``host``, ``dn``: who it is in them; ``repeated``: how many
-    events came that were there already.
+    events came that were there already. Without ``keep`` it forgets the events as soon as they have counted, to save
+    memory: it has no events and no history to show, and nothing to compute anew from.
     """
 
     def __init__(
         self, server: str | None = None, clock: Clock = when_known, *, host: str = "localhost", dn: str = "LBServer",
+        keep: bool = True,
     ) -> None:
         self._server = None if server is None else parse_server(server)
         self._clock = clock
         self._host = host
         self._dn = dn
+        self._keep = keep
         self.repeated = 0
         self._jobs: dict[JobId, _Job] = {}
         self._children: dict[JobId, dict[JobId, None]] = {}
@@ -179,7 +182,8 @@ class Ledger:
             except AclError as error:
                 return Refusal(error.code, str(error))
         job.seen.add(key)
-        job.given.append(event)
+        if self._keep:
+            job.given.append(event)
         self._feed(job, event)
         return None
 
@@ -234,7 +238,8 @@ class Ledger:
 
     def _apply(self, job: _Job, event: Event) -> tuple[_Job, Event] | None:
         """Keep and apply one event; what it makes the ledger tell the parent."""
-        job.events.append(event)
+        if self._keep:
+            job.events.append(event)
         if event.type.name in machine.NOT_FED:
             return None
         before = job.state.status
@@ -246,7 +251,7 @@ class Ledger:
         """What an event changes besides the state of its job."""
         status = job.state.status
         if status.state != before.state:
-            job.steps.append(Step(status.state, event.timestamp, event))
+            self._step(job, event)
             if status.state in connections.ENDS:
                 self._end_connections(job)
         self._link(job)
@@ -259,6 +264,11 @@ class Ledger:
             job.acl = job.acl.for_payload_owner(status.payload_owner)
         elif event.type.name in connections.EVENT_NAMES:
             self._connect(job, event)
+
+    def _step(self, job: _Job, cause: Event) -> None:
+        """A job has entered the state that it is in."""
+        if self._keep:
+            job.steps.append(Step(job.state.status.state, cause.timestamp, cause))
 
     def _link(self, job: _Job) -> None:
         """Count the job among the subjobs of the one that it names as its parent now."""
@@ -277,7 +287,7 @@ class Ledger:
         for jobid in store.born(event):
             if self._find(jobid) is None:
                 child = self._add(jobid, parent.owner, machine.new_subjob(jobid, parent.state.status, event.timestamp))
-                child.steps.append(Step(child.state.status.state, event.timestamp, event))
+                self._step(child, event)
 
     def _tell_parent(self, job: _Job, before: int, event: Event) -> tuple[_Job, Event] | None:
         """Count the subjob anew; the parent and what it is to be told, when it is a collection whose state changes."""
@@ -316,6 +326,8 @@ class Ledger:
         Which of two events of different jobs is the earlier, their times decide: parents need to know. What the ledger
         told them before, it forgets and tells them anew. Afterwards ``events`` has the order of this computation.
         """
+        if not self._keep:
+            raise ValueError("this ledger has kept no events to compute anew from")
         ordered = {key: in_order(job.given) for key, job in self._jobs.items()}
         above = {key: _origin(self._jobs[key].first, events) for key, events in ordered.items()}
         queue: list[tuple[Timestamp, int, _Job, Event]] = []

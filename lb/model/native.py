@@ -13,7 +13,7 @@ from typing import Any, Final
 from lb.model.eventforms import read_tags, write_tags
 from lb.model.nativexml import CRLF, NativeError, escape, moment, number, only_text, parse, unescape, wrong
 from lb.model.status import ATTRIBUTE, ATTRIBUTES, SLOTS, STATE_CODES, STATES, Attribute, Kind, Status
-from lb.model.times import format_seconds
+from lb.model.times import FIRST, LAST, format_seconds
 from lb.model.ulm import decode, encode
 
 _STRUCTURED: Final = (
@@ -34,6 +34,9 @@ _MOST_DEPTH: Final = 64
 """Levels of subjobs; the middleware knows two."""
 _ITEM: Final = {"children": "jobId", "possible_destinations": "name", "possible_ce_nodes": "name"}
 """Name of the inner elements of a list of texts."""
+
+_LIMITS: Final = {"children_hist": (0, (1 << 31) - 1), "stateEnterTimes": (FIRST, LAST)}
+"""Least and greatest number of a list by state: subjobs, seconds."""
 
 Trouble = tuple[int, str]
 """Code and description of what went wrong with one job of many, attributes of its ``jobStat``."""
@@ -176,11 +179,12 @@ def _read_counts(name: str, value: object) -> tuple[int, ...]:
     if not isinstance(value, Mapping):
         raise wrong(name, value, "numbers by state")
     numbers = [0] * SLOTS
+    least, most = _LIMITS[name]
     for state, count in value.items():
         if state not in STATE_CODES:
             raise NativeError(name, f"there is no state {ascii(state)[:40]}")
-        if type(count) is not int:
-            raise wrong(name, count, "a number")
+        if type(count) is not int or not least <= count <= most:
+            raise wrong(name, count, f"a number from {least} to {most}")
         numbers[STATE_CODES[state]] = count
     return tuple(numbers)
 
@@ -272,7 +276,7 @@ def _shown(element: Any) -> dict[str, Any]:
 
 def _shown_inner(attribute: Attribute, element: Any) -> Any:
     if attribute.kind is Kind.COUNTS:
-        return {item.tag: number(item.tag, item.text, -(1 << 62), 1 << 62) for item in element}
+        return _shown_counts(attribute.name, element)
     if attribute.kind is Kind.STATUSES:
         return [_shown(item) for item in element]
     wanted = "tag" if attribute.kind is Kind.TAGS else _ITEM[attribute.name]
@@ -282,3 +286,12 @@ def _shown_inner(attribute: Attribute, element: Any) -> Any:
     if attribute.kind is Kind.TAGS:
         return [[unescape(item.get("name")), only_text(item)] for item in element]
     return [only_text(item) for item in element]
+
+
+def _shown_counts(name: str, element: Any) -> dict[str, int]:
+    result: dict[str, int] = {}
+    for item in element:
+        if item.tag in result:
+            raise NativeError(item.tag, f"is twice in {name}")
+        result[item.tag] = number(item.tag, only_text(item), *_LIMITS[name])
+    return result

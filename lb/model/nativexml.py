@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from guarded import xml
-from lb.model.times import Timestamp
+from lb.model.times import FIRST, LAST, Timestamp
 from lb.model.ulm import decode, encode
 
 CRLF: Final = "\r\n"
@@ -114,9 +114,13 @@ def moment(name: str, text: object) -> Timestamp:
     match = _MOMENT.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise wrong(name, text, "a time, seconds and six decimals")
-    return int(match[1]), int(match[2])
+    seconds = int(match[1])
+    if not FIRST <= seconds <= LAST:
+        raise wrong(name, text, "a time of the years 1 to 9999")
+    return seconds, int(match[2])
 
 
 def wrong(name: str, value: object, wanted: str) -> NativeError:
-    """The error for a value that is not what is wanted."""
-    return NativeError(name, f"{wanted}, not {ascii(value)[:80]}")
+    """The error for a value that is not what is wanted; of what is no text only the type is told."""
+    shown = ascii(value[:60]) if isinstance(value, str) else f"a value of type {type(value).__name__}"
+    return NativeError(name, f"{wanted}, not {shown}")

@@ -1,28 +1,25 @@
-"""Statuses and events as records of the web service, both ways (lb.md 6).
+"""Statuses and events as records of the web service (lb.md 6); the way back is ``lb.model.wsread``.
 
 The record classes come from outside (``types.jobStatus`` and so on, as ``soap.contract`` makes them, or anything that
 takes members by their wire names), so nothing here knows SOAP.
 
 XML cannot hold every character that a line can: a byte that was no UTF-8 is shown as the Latin-1 character of the same
-number, as in the native protocol; other characters that XML forbids become U+FFFD. Apart from this, from an empty
-list that is the same as none, and from how many subjobs are Undefined, a record read back gives what it was made from.
+number, as in the native protocol; other characters that XML forbids become U+FFFD.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from keyword import iskeyword
-from math import isfinite
 from typing import Any, Final
 
-from lb.model.catalogue import COMMON, LEVEL_CODES, SOURCE_CODES, SOURCE_ON_WS, EventType, Field, ws_name
+from lb.model.catalogue import EventType, Field
 from lb.model.catalogue import Kind as EventKind
-from lb.model.eventforms import absent, assemble
-from lb.model.events import EVENTS, Event
-from lb.model.jobid import JobId, JobIdError
-from lb.model.status import ATTRIBUTES, SLOTS, STATE_CODES, STATES, Attribute, Kind, Status, find_state
-from lb.model.times import Timestamp, from_datetime
+from lb.model.events import Event
+from lb.model.status import ATTRIBUTES, DEFAULTS, STATES, Attribute, Kind, Status
+from lb.model.times import Timestamp
+from lb.model.vocabulary import SOURCE_ON_WS
 
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
@@ -39,51 +36,80 @@ def _fit(match: re.Match[str]) -> str:
 
 # ---- status ---------------------------------------------------------------------------------------------------------
 
-_SHOWN: Final = tuple((attribute, attribute.ws_name) for attribute in ATTRIBUTES if attribute.kind is not Kind.OPAQUE)
-
 
 def status_to_ws(status: Status, types: Any) -> Any:
     """The ``jobStatus`` record of a status. Unset optional attributes are None, lists are empty."""
-    members: dict[str, Any] = {"state": status.state.upper()}
-    for attribute, name in _SHOWN:
-        value = getattr(status, attribute.name)
-        if value is not None:
-            members[name] = _status_value(attribute, value, types)
+    members = {"state": status.state.upper(), **_ALWAYS_THERE}
+    for name, value in status.__dict__.items():
+        row = _WRITERS.get(name)
+        if row is not None and value is not None:
+            member, write = row
+            members[member] = write(value, types)
     return types.jobStatus(**members)
 
 
-def _status_value(attribute: Attribute, value: Any, types: Any) -> Any:
-    kind = attribute.kind
-    if kind is Kind.TEXT or kind is Kind.JOBID:
-        return xml_text(value)
-    if kind is Kind.INT:
-        return None if attribute.null and value == attribute.null else value
+Write = Callable[[Any, Any], Any]
+"""Takes a value and the record classes, gives the member of the record."""
+
+
+def _status_writer(attribute: Attribute) -> Write:
+    kind, null = attribute.kind, attribute.null
     if kind is Kind.ENUM:
-        return attribute.prefix + value
-    if kind is Kind.BOOL:
-        return value
-    if kind is Kind.TIME:
-        return _timeval(value, types)
-    if kind is Kind.TEXTS:
-        return [xml_text(text) for text in value]
-    if kind is Kind.TAGS:
-        return [types.tagValue(tag=xml_text(name), value=xml_text(text)) for name, text in value.items()]
+        shown = dict(zip(attribute.values, attribute.ws_values, strict=True))
+        return lambda value, _: shown[value]
+    if kind is Kind.INT and null != 0:
+        return lambda value, _: None if value == null else value
     if kind is Kind.COUNTS:
-        return _by_state(attribute, value, types)
-    return [status_to_ws(child, types) for child in value]
+        return _histogram if attribute.name == "children_hist" else _enter_times
+    return _STATUS_KINDS[kind]
 
 
-def _by_state(attribute: Attribute, numbers: list[int], types: Any) -> list[Any]:
-    """One item per state from Submitted on; Undefined is no state on the web service."""
-    pairs = zip((name.upper() for name in STATES[1:]), numbers[1:], strict=True)
-    if attribute.name == "children_hist":
-        return [types.childrenHistItem(state=state, count=count) for state, count in pairs]
-    return [types.stateEnterTimesItem(state=state, time=datetime.fromtimestamp(at, UTC)) for state, at in pairs]
+def _same(value: Any, _types: Any) -> Any:
+    return value
+
+
+def _histogram(numbers: Sequence[int], types: Any) -> list[Any]:
+    item = types.childrenHistItem
+    return [item(state=state, count=count) for state, count in zip(_STATES, numbers[1:], strict=True)]
+
+
+def _enter_times(seconds: Sequence[int], types: Any) -> list[Any]:
+    item = types.stateEnterTimesItem
+    return [item(state=state, time=_instant(at)) for state, at in zip(_STATES, seconds[1:], strict=True)]
+
+
+@lru_cache(maxsize=4096)
+def _instant(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _timeval(moment: Timestamp, types: Any) -> Any:
     return types.timeval(tvSec=moment[0], tvUsec=moment[1])
 
+
+def _tags(pairs: Iterable[tuple[str, str]], types: Any) -> list[Any]:
+    item = types.tagValue
+    return [item(tag=xml_text(name), value=xml_text(text)) for name, text in pairs]
+
+
+_STATES: Final = tuple(name.upper() for name in STATES[1:])
+"""The states of a list by state; Undefined is no state on the web service."""
+_STATUS_KINDS: Final[Mapping[Kind, Write]] = {
+    Kind.JOBID: lambda value, _: xml_text(value),
+    Kind.TEXT: lambda value, _: xml_text(value),
+    Kind.INT: _same,
+    Kind.BOOL: _same,
+    Kind.TIME: _timeval,
+    Kind.TEXTS: lambda value, _: [xml_text(text) for text in value],
+    Kind.TAGS: lambda value, types: _tags(value.items(), types),
+    Kind.STATUSES: lambda value, types: [status_to_ws(child, types) for child in value],
+}
+_WRITERS: Final = {
+    item.name: (item.ws_name, _status_writer(item)) for item in ATTRIBUTES if item.kind is not Kind.OPAQUE
+}
+_ALWAYS_THERE: Final = {item.ws_name: _WRITERS[item.name][1](DEFAULTS[item.name], None)
+                        for item in ATTRIBUTES if item.required}  # fmt: skip
+"""Members that are sent even when they are unset (lb.md 3.3)."""
 
 # ---- event ----------------------------------------------------------------------------------------------------------
 
@@ -109,19 +135,20 @@ def event_to_ws(event: Event, types: Any) -> Any:
 
 
 @cache
-def _event_members(kind: EventType) -> tuple[tuple[str, str, EventKind, int | None], ...]:
+def _event_members(kind: EventType) -> tuple[tuple[str, str, EventKind, float | None], ...]:
     """(member, field, kind, value when unset); an unset number is sent unless its null is -1, as the original does."""
-    rows = []
-    for field in kind.fields:
-        numeric = field.kind in (EventKind.INT, EventKind.PORT, EventKind.DOUBLE)
-        null = field.null if numeric and field.null == 0 else None
-        rows.append((_member(field), field.name, field.kind, null))
-    return tuple(rows)
+    return tuple((member_name(field), field.name, field.kind, _when_unset(field)) for field in kind.fields)
 
 
-def _member(field: Field) -> str:
-    """Name of the member of a record; Python's own words get an underscore."""
-    name = ws_name(field.name)
+def _when_unset(field: Field) -> float | None:
+    if field.kind is EventKind.DOUBLE:
+        return float(field.null)
+    return 0 if field.kind in (EventKind.INT, EventKind.PORT) and field.null == 0 else None
+
+
+def member_name(field: Field) -> str:
+    """Name of a field as a member of a record: that on the wire, with ``_`` behind it when it is a word of Python."""
+    name = field.ws
     return name + "_" if iskeyword(name) else name
 
 
@@ -137,193 +164,5 @@ def _event_value(kind: EventKind, value: Any, types: Any) -> Any:
     if kind is EventKind.TIME:
         return _timeval(value, types)
     if kind is EventKind.TAGS:
-        return [types.tagValue(tag=xml_text(name), value=xml_text(text)) for name, text in value]
+        return _tags(value, types)
     return value
-
-
-# ---- reading --------------------------------------------------------------------------------------------------------
-
-
-class WsError(ValueError):
-    """A record that is no status or no event. ``member``: the one at fault."""
-
-    def __init__(self, member: str, text: str) -> None:
-        super().__init__(f"{member}: {text}")
-        self.member = member
-
-
-def _wrong(member: str, value: object, wanted: str) -> WsError:
-    return WsError(member, f"{wanted}, not {ascii(value)[:80]}")
-
-
-def _text(member: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise _wrong(member, value, "a text")
-    return value
-
-
-def _whole(member: str, value: object, least: int = -(1 << 31), most: int = (1 << 31) - 1) -> int:
-    if type(value) is not int or not least <= value <= most:
-        raise _wrong(member, value, f"a number from {least} to {most}")
-    return value
-
-
-def _moment(member: str, value: object) -> Timestamp:
-    seconds, micros = getattr(value, "tvSec", None), getattr(value, "tvUsec", None)
-    return _whole(member, seconds, -(1 << 62), 1 << 62), _whole(member, micros, 0, 999_999)
-
-
-def _pair(member: str, item: object) -> tuple[str, str]:
-    """Tag and value; one that is empty may be left out."""
-    return _text(member, getattr(item, "tag", None)), _text(member, getattr(item, "value", None) or "")
-
-
-def status_from_ws(record: Any) -> Status:
-    """The status of a ``jobStatus`` record. Raises ``WsError``."""
-    state = find_state(_text("state", getattr(record, "state", None)))
-    if state is None:
-        raise _wrong("state", record.state, "the name of a state")
-    values: dict[str, Any] = {"state": state}
-    for attribute, name in _SHOWN:
-        value = getattr(record, name, None)
-        if value is not None and value != []:
-            values[attribute.name] = _status_of(attribute, name, value)
-    return Status(**values)
-
-
-def _status_of(attribute: Attribute, name: str, value: Any) -> Any:
-    kind = attribute.kind
-    if kind is Kind.TEXT or kind is Kind.JOBID:
-        return _text(name, value)
-    if kind is Kind.INT:
-        return _whole(name, value)
-    if kind is Kind.BOOL:
-        if not isinstance(value, bool):
-            raise _wrong(name, value, "true or false")
-        return value
-    if kind is Kind.ENUM:
-        bare = _text(name, value).removeprefix(attribute.prefix)
-        if bare not in attribute.values:
-            raise _wrong(name, value, "the name of a value")
-        return bare
-    if kind is Kind.TIME:
-        return _moment(name, value)
-    if not isinstance(value, (list, tuple)):
-        raise _wrong(name, value, "a list")
-    if kind is Kind.TEXTS:
-        return tuple(_text(name, text) for text in value)
-    if kind is Kind.TAGS:
-        return dict(_pair(name, item) for item in value)
-    if kind is Kind.COUNTS:
-        return _numbers(name, value)
-    return tuple(status_from_ws(child) for child in value)
-
-
-def _numbers(name: str, items: Sequence[Any]) -> tuple[int, ...]:
-    """The list by state; a state that is not mentioned counts nothing."""
-    numbers = [0] * SLOTS
-    for item in items:
-        state = find_state(_text(name, getattr(item, "state", None)))
-        if state is None:
-            raise _wrong(name, item.state, "the name of a state")
-        numbers[STATE_CODES[state]] = _number_of(name, item)
-    return tuple(numbers)
-
-
-def _number_of(name: str, item: Any) -> int:
-    if name == "childrenHist":
-        return _whole(name, getattr(item, "count", None))
-    moment = getattr(item, "time", None)
-    if not isinstance(moment, datetime):
-        raise _wrong(name, moment, "a time")
-    return from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC))[0]
-
-
-def event_from_ws(record: Any) -> Event:
-    """The event of an ``event`` record, the choice by type. Raises ``WsError``."""
-    named = [(name, inner) for name in EVENTS if (inner := getattr(record, name, None)) is not None]
-    if len(named) != 1:
-        raise WsError("event", f"one event is wanted, not {len(named)}")
-    kind, inner = EVENTS[named[0][0]], named[0][1]
-    common, fields = {}, {}
-    for name, member, read in _COMMON_READERS:
-        value = getattr(inner, member, None)
-        if value is not None:
-            common[name] = read(member, value)
-    for field, member in _fields(kind):
-        value = getattr(inner, member, None)
-        if value is not None and (result := _value_of(field, member, value)) is not None:
-            fields[field.name] = result
-    if common.get("priority") == -1:
-        del common["priority"]
-    missing = absent(kind, common, fields)
-    if missing:
-        raise WsError(ws_name(missing[0][0]), f"an event {kind.name} needs it")
-    return assemble(kind, common, fields, ())
-
-
-@cache
-def _fields(kind: EventType) -> tuple[tuple[Field, str], ...]:
-    return tuple((field, _member(field)) for field in kind.fields)
-
-
-_SOURCE_OF_WS: Final = {SOURCE_ON_WS.get(name, name): name for name in SOURCE_CODES}
-
-
-def _source(member: str, value: object) -> str:
-    source = _SOURCE_OF_WS.get(_text(member, value))
-    if source is None:
-        raise _wrong(member, value, "the name of a source")
-    return source
-
-
-def _level(member: str, value: object) -> str:
-    level = _text(member, value)
-    if level not in LEVEL_CODES:
-        raise _wrong(member, value, "the name of a level")
-    return level
-
-
-def _job(member: str, value: object) -> JobId:
-    try:
-        return JobId.parse(_text(member, value))
-    except JobIdError:
-        raise _wrong(member, value, "a job id") from None
-
-
-_READERS: Final[dict[str, Callable[[str, object], Any]]] = {
-    "timeval": _moment,
-    "string": _text,
-    "level": _level,
-    "int": _whole,
-    "jobid": _job,
-    "logsrc": _source,
-}
-_COMMON_READERS: Final = tuple((row.name, row.ws, _READERS[row.kind]) for row in COMMON)
-
-
-def _value_of(field: Field, member: str, value: Any) -> Any:
-    """The value of a specific field, None for one that is its null."""
-    kind = field.kind
-    if kind is EventKind.TEXT:
-        return _text(member, value) or None
-    if kind is EventKind.INT or kind is EventKind.PORT:
-        number = _whole(member, value) if kind is EventKind.INT else _whole(member, value, 0, 65535)
-        return None if number == field.null else number
-    if kind is EventKind.DOUBLE:
-        if type(value) not in (int, float) or not isfinite(value):
-            raise _wrong(member, value, "a number")
-        return float(value) or None
-    if kind is EventKind.ENUM:
-        if value not in field.values:
-            raise _wrong(member, value, "the name of a value")
-        return value
-    if kind is EventKind.SOURCE:
-        return _source(member, value)
-    if kind is EventKind.JOBID:
-        return _job(member, value)
-    if kind is EventKind.TIME:
-        return _moment(member, value)
-    if not isinstance(value, (list, tuple)):
-        raise _wrong(member, value, "a list")
-    return tuple(_pair(member, item) for item in value) or None

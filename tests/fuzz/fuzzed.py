@@ -24,11 +24,11 @@ with atheris.instrument_imports(include=["gsi", "guarded", "lb", "asn1crypto"], 
     from gsi.verify import check
     from gsi.voms import certificate as voms
     from gsi.voms import vomsdir
-    from lb.model import machine, ulmlines  # noqa: F401 - what fuzz.lbparsers calls is to be instrumented
+    from lb.model import eventjson, ledger, native, ulmlines  # noqa: F401 - what fuzz calls is to be instrumented
     from lb.server.policy import PolicyError, PolicyFile
 
 import pki
-from fuzz import lbparsers
+from fuzz import lbforms, lbparsers
 
 
 def _text(parse: Callable[[str], object]) -> Callable[[bytes], object]:
@@ -72,6 +72,7 @@ PARSERS: dict[str, tuple[Callable[[bytes], object], tuple[type[Exception], ...]]
     "certificate": (_chain, ()),
     "policy of LB": (_text(PolicyFile.parse), (PolicyError,)),
     **lbparsers.PARSERS,
+    **lbforms.PARSERS,
 }
 
 

@@ -12,6 +12,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from lb.model.times import LAST
+
 log = logging.getLogger(__name__)
 
 #: Largest status file and events file that are read, in bytes.
@@ -102,7 +104,7 @@ def _fact(line: dict[str, Any]) -> Fact | None:
     moment, fields = line.get("time"), line.get("fields")
     if kinds is None or not isinstance(fields, dict) or not isinstance(moment, list) or len(moment) != 2:
         return None
-    if not all(type(part) is int and 0 <= part < 1 << 40 for part in moment) or moment[1] >= 1_000_000:
+    if not all(type(part) is int and part >= 0 for part in moment) or moment[0] > LAST or moment[1] >= 1_000_000:
         return None
     host, seqcode = _text(line.get("host")), _text(line.get("seqcode"))
     values = {name: _value(kind, fields.get(name)) for name, kind in kinds.items()}

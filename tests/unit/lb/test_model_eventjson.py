@@ -33,12 +33,13 @@ DONE = """{
   "reason" : null,
   "exit_code" : 0
 }"""
+WRITTEN = DONE.replace("/", r"\/")
 
 
 def test_the_layout_of_the_original() -> None:
     event = ulm.parse(LINE)
-    assert to_json(event) == DONE
-    assert from_json(DONE) == from_json(DONE.encode()) == event
+    assert to_json(event) == WRITTEN
+    assert from_json(WRITTEN) == from_json(DONE) == from_json(DONE.encode()) == event
     compact = to_json(event, compact=True)
     assert compact == json.dumps(json.loads(DONE))
     assert from_json(compact) == event
@@ -62,7 +63,7 @@ def test_nulls() -> None:
 def test_history() -> None:
     event = ulm.parse(LINE)
     assert history([]) == "[]"
-    assert history([event, event]) == f"[\n{DONE},\n{DONE}\n]"
+    assert history([event, event]) == f"[\n{WRITTEN},\n{WRITTEN}\n]"
     assert from_history(history([event] * 3)) == [event] * 3
     assert from_history("[]") == []
 

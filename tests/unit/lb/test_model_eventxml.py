@@ -94,6 +94,7 @@ def test_incomplete_events_there_and_back(event: Event) -> None:
         ("<source>LogMonitor", "<source>Nobody", "source"),
         ("<jobId>https", "<jobId>", "jobId"),
         ("<timestamp>1773402085.327248", "<timestamp>20260313114125", "timestamp"),
+        ("<timestamp>1773402085.327248", "<timestamp>253402300800.000000", "timestamp"),
         ("<status_code>", "<host>b</host><status_code>", "host"),
         ("<status_code>", "<dest_id>b</dest_id><status_code>", "dest_id"),
     ],

@@ -407,3 +407,18 @@ def test_the_provenance_challenge_of_2006(name: str) -> None:
     before = {jobid: each.status.state for jobid, each in ledger.jobs.items()}
     ledger.recompute()
     assert {jobid: each.status.state for jobid, each in ledger.jobs.items()} == before
+
+
+def test_a_ledger_that_keeps_nothing_knows_the_same_states() -> None:
+    keeping, forgetting = Ledger(), Ledger(keep=False)
+    parent = job("parent")
+    child = ids.subjobs(parent, "s", 1)[0]
+    for each in (registration(parent, jobtype="COLLECTION", nsubjobs=1, seed="s"), *life(child), life(child)[0]):
+        assert keeping.take(each) == forgetting.take(each) is None
+    assert {key: each.status for key, each in keeping.jobs.items()} == {
+        key: each.status for key, each in forgetting.jobs.items()}
+    assert keeping.repeated == forgetting.repeated == 1
+    assert keeping.events(child) and keeping.history(child)
+    assert not forgetting.events(child) and not forgetting.history(child)
+    with pytest.raises(ValueError, match="has kept no events"):
+        forgetting.recompute()

@@ -4,17 +4,17 @@ import gzip
 import json
 import re
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import lbevents
 from lb.model import ulm
-from lb.model.catalogue import LEVELS, SOURCES, EventType, Field, Kind
+from lb.model.catalogue import Field, Kind
 from lb.model.events import EVENTS, Event
 from lb.model.jobid import JobId
-from lb.model.times import DATE_LENGTH, FIRST, LAST, format_date, parse_date
+from lb.model.times import DATE_LENGTH, format_date, parse_date
 from lb.model.ulm import UlmError, parse, write
 from shared import SHARED, needs_shared
 
@@ -229,58 +229,19 @@ def test_long_lines_take_linear_time() -> None:
 
 # ---- round trips ----------------------------------------------------------------------------------------------------
 
-TEXT = st.binary(min_size=1, max_size=30).map(ulm.decode) | st.text(st.characters(codec="utf-8"), min_size=1)
-MOMENT = st.tuples(st.integers(FIRST, LAST), st.integers(0, 999_999))
-HOST = st.sampled_from(("lb.example.org", "LB", "[2001:db8::1]", "2001:db8::1"))
-UNIQUE = TEXT.map(lambda text: re.sub(r"[\s?]", "_", text))
-JOB = st.builds(JobId, HOST, st.integers(1, 65535), UNIQUE, st.none() | TEXT)
-REAL = st.floats(allow_nan=False, allow_infinity=False).filter(bool)
-TAG_NAME, TAG_VALUE = TEXT.map(lambda text: re.sub("[,=]", "_", text)), TEXT.map(lambda text: text.replace(",", "_"))
-
-
-def value(field: Field) -> st.SearchStrategy[Any]:
-    numbers = st.integers(-(2**31), 2**31 - 1).filter(lambda number: number != field.null)
-    by_kind: dict[Kind, st.SearchStrategy[Any]] = {
-        Kind.TEXT: TEXT,
-        Kind.INT: numbers,
-        Kind.PORT: st.integers(1, 65535),
-        Kind.DOUBLE: REAL,
-        Kind.ENUM: st.sampled_from(field.values or ("",)),
-        Kind.SOURCE: st.sampled_from(SOURCES),
-        Kind.JOBID: JOB,
-        Kind.TIME: MOMENT,
-        Kind.TAGS: st.lists(st.tuples(TAG_NAME, TAG_VALUE), min_size=1, max_size=3).map(tuple),
-    }
-    return by_kind[field.kind]
-
-
-@st.composite
-def events(draw: st.DrawFn, kind: EventType) -> Event:
-    fields = {field.name: draw(value(field)) for field in kind.fields if field.required or draw(st.booleans())}
-    return Event(
-        kind,
-        draw(MOMENT),
-        draw(st.text(st.characters(codec="utf-8"), max_size=10)),
-        draw(st.none() | st.sampled_from(LEVELS)),
-        draw(st.integers(0, 2**31 - 1)),
-        draw(JOB),
-        draw(st.just(CODE) | st.just("") | TEXT),
-        draw(st.just("") | TEXT),
-        draw(st.sampled_from(SOURCES)),
-        draw(st.none() | st.just("") | TEXT),
-        fields,
-        draw(st.none() | MOMENT),
-    )
-
-
 @pytest.mark.parametrize("name", sorted(EVENTS))
 @settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_every_event_survives_writing_and_reading(name: str, data: st.DataObject) -> None:
-    event = data.draw(events(EVENTS[name]))
+    event = data.draw(lbevents.events_of(EVENTS[name]))
     assert parse(write(event, arrived=True)) == event
-    assert parse(write(event)).jobid.info == event.jobid.info
     assert parse(ulm.encode(write(event, arrived=True))) == event
+
+
+@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(lbevents.incomplete_events())
+def test_what_an_incomplete_line_has_survives_as_well(event: Event) -> None:
+    assert parse(write(event, arrived=True), complete=False) == event
 
 
 def real_lines() -> list[bytes]:

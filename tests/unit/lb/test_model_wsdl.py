@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,6 +12,7 @@ import zeep
 from lxml import etree
 
 import soap.contract
+from captures import envelopes
 from lb.model import machine, ulm, ws, wsdl
 from lb.model.events import EVENTS
 from lb.model.jobid import JobId
@@ -22,7 +22,6 @@ from shared import ROOT, SHARED, needs_shared
 
 WSDL = ROOT / "wsdl"
 XSD = "{http://www.w3.org/2001/XMLSchema}"
-CAPTURES = SHARED / "captures" / "lb-native"
 
 
 @pytest.mark.parametrize("name", sorted(wsdl.FILES))
@@ -53,18 +52,11 @@ def schema(tmp_path: Path) -> etree.XMLSchema:
     return etree.XMLSchema(file=str(tmp_path / "LB.wsdl.xsd"))
 
 
-def messages(name: str) -> list[bytes]:
-    """The SOAP envelopes of a capture, the log's own lines taken out."""
-    raw = (CAPTURES / name).read_bytes()
-    joined = re.sub(rb"\n##### [^\n]*\n", b"", raw)
-    return re.findall(rb"<SOAP-ENV:Envelope.*?</SOAP-ENV:Envelope>", joined, re.DOTALL)
-
-
 @needs_shared
 @pytest.mark.parametrize("name", ["20-ws-jobstat-9003.txt", "21-ws-joblog-9003.txt", "22-ws-getversion-9003.txt"])
 def test_what_the_original_sent_is_valid(name: str, tmp_path: Path) -> None:
     checker = schema(tmp_path)
-    bodies = [etree.fromstring(raw)[0][0] for raw in messages(name)]
+    bodies = [etree.fromstring(raw)[0][0] for raw in envelopes(name)]
     assert len(bodies) == 2
     for body in bodies:
         if etree.QName(body).localname == "QueryEvents":

@@ -19,6 +19,7 @@ from gsi.gacl import Gacl
 from gsi.proxy import new_key
 from httpg.server import Listener
 from httpg.wsgi import HttpProtocol
+from lb.model.times import LAST
 from tlsserver import alive, running, wait_for
 from wms import jdl as language
 from wms.jobdirectory import JobDirectory
@@ -274,6 +275,10 @@ def test_what_a_job_forges_is_not_believed(tmp_path: Path) -> None:
     assert found is not None
     assert (found.exit_code, found.failure, len(found.facts)) == (None, None, 1)
     assert found.facts[0].fields == {"node": "n"}
+    for moment in ([LAST + 1, 0], [1 << 200, 0], [-1, 0], [1, 1_000_000], [1.0, 0], [1]):
+        (tmp_path / "events.jsonl").write_text(json.dumps(good | {"time": moment}) + "\n")
+        found = read_progress(tmp_path)
+        assert found is not None and found.facts == (), "a time that no event can have"
     for code in (-1, 256, 1 << 40):
         status.write_text(json.dumps({"phase": "done", "exit_code": code}))
         found = read_progress(tmp_path)

@@ -1,0 +1,124 @@
+"""Event lines of files: an event, or why there is none, in words and with the place."""
+
+import io
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+import click
+
+from lb.model import eventjson, ulm
+from lb.model.eventjson import EventJsonError
+from lb.model.events import Event
+from lb.model.jobid import JobId, JobIdError
+from lb.model.times import Timestamp, format_date
+from lb.model.ulm import PARSE_BROKEN_ULM, PARSE_MSG_INCOMPLETE, UlmError
+from ui.frame import visible
+from ui.lb_files import Line
+
+CODE_NAMES: Final[Mapping[int, str]] = {
+    ulm.PARSE_BROKEN_ULM: "PARSE_BROKEN_ULM",
+    ulm.PARSE_EVENT_UNDEF: "PARSE_EVENT_UNDEF",
+    ulm.PARSE_MSG_INCOMPLETE: "PARSE_MSG_INCOMPLETE",
+    ulm.PARSE_KEY_DUPLICITY: "PARSE_KEY_DUPLICITY",
+    ulm.PARSE_KEY_MISUSE: "PARSE_KEY_MISUSE",
+}
+"""Names of the codes of refused lines (lb.md 15)."""
+
+JOBID, USER = "DG.JOBID", "DG.USER"
+
+
+class Supply:
+    """What lines are taken to say that do not name their job or their author.
+
+    Event files of producers lack them: who keeps the file knows the job, and the logger that takes the line over knows
+    the author.
+    """
+
+    def __init__(self, jobid: str | None, user: str | None) -> None:
+        given = {JOBID: jobid, USER: user}
+        self.values = {name: value for name, value in given.items() if value is not None}
+
+    def event(self, line: Line) -> tuple[Event, bool]:
+        """The event of a line, and whether something had to be supplied. Raises UlmError."""
+        _check_length(line)
+        text = ulm.decode(line.octets)
+        try:
+            return ulm.parse(text), False
+        except UlmError as error:
+            if error.code != PARSE_MSG_INCOMPLETE or error.field not in self.values:
+                raise
+        return self._completed(text), True
+
+    def _completed(self, text: str) -> Event:
+        pairs, kind = ulm.split(text)
+        if kind is None:
+            return ulm.parse(text)
+        present = {name for name, _, _ in pairs}
+        pairs += [(name, value, -1) for name, value in self.values.items() if name not in present]
+        return ulm.event_of(pairs, kind, True)
+
+
+    def json_event(self, line: Line) -> Event:
+        """The event of a line of JSON. Raises EventJsonError, or UlmError for a line that is too long."""
+        _check_length(line)
+        event = eventjson.from_json(line.octets, complete=False)
+        if not event.missing:
+            return event
+        if any(name not in self.values for name in event.missing):
+            return eventjson.from_json(line.octets)
+        jobid, user = self.values.get(JOBID), self.values.get(USER)
+        return replace(
+            event, missing=(), user=user if USER in event.missing and user is not None else event.user,
+            jobid=JobId.parse(jobid) if JOBID in event.missing and jobid is not None else event.jobid,
+        )
+
+
+def _check_length(line: Line) -> None:
+    if line.too_long:
+        text = f"ULM parse error: the line is longer than {ulm.MAX_LINE} octets"
+        raise UlmError(PARSE_BROKEN_ULM, text, position=ulm.MAX_LINE)
+
+
+class JobIdType(click.ParamType[str]):
+    """A job id, as text."""
+
+    name = "ID"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the id with its port."""
+        try:
+            return str(JobId.parse(value))
+        except JobIdError as error:
+            self.fail(str(error), param, ctx)
+
+
+def short_reason(error: UlmError | EventJsonError) -> str:
+    """What is wrong with a line, in one."""
+    name = CODE_NAMES.get(error.code, "")
+    field = error.field if isinstance(error, UlmError) else error.key
+    where = f" in {shown(field)}" if field and field not in str(error) else ""
+    place = f" at character {error.position + 1}" if error.position >= 0 else ""
+    return f"{shown(str(error))}{where} ({name} {error.code}{place})"
+
+
+def escape_output() -> None:
+    """What a terminal of another encoding cannot show comes as escapes, not as an exception."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def shown(text: str) -> str:
+    r"""The text for a terminal: octets that are no UTF-8 as ``\xNN``, control characters as escapes."""
+    if not text.isascii():
+        text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return visible(text)
+
+
+def moment_text(moment: Timestamp | None) -> str:
+    """``YYYY-MM-DD HH:MM:SS.uuuuuu``."""
+    if moment is None:
+        return ""
+    text = format_date(moment)
+    return f"{text[:4]}-{text[4:6]}-{text[6:8]} {text[8:10]}:{text[10:12]}:{text[12:]}"
