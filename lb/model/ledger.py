@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-from lb.model import connections, machine
+from lb.model import connections, eventjson, machine
 from lb.model.acl import Acl, AclError
 from lb.model.connections import Connections
 from lb.model.events import Event
@@ -143,13 +143,18 @@ class Ledger:
     def status(self, jobid: JobId, flags: Flag = Flag(0)) -> Status | None:
         """The status of a job as a query with these flags shows it; None when it is not here."""
         job = self._find(jobid)
-        return None if job is None else self._shown(job, flags).replace(**job.acl.attributes())
+        if job is None:
+            return None
+        more = job.acl.attributes()
+        if flags & Flag.HISTORY and self._keep:
+            more["history"] = eventjson.history(job.events)
+        return self._shown(job, flags).replace(**more)
 
     def _find(self, jobid: JobId) -> _Job | None:
         return self._jobs.get(_key(jobid))
 
     def _shown(self, job: _Job, flags: Flag, depth: int = 0) -> Status:
-        """Without the access list: what a query shows of subjobs with their parent has none (lb-oracle)."""
+        """Without what only the job asked for shows: its access list (lb-oracle: subjobs have none) and its history."""
         status = job.state.status
         if not status.children_num or depth > store.MAX_DEPTH:
             return view(status, flags)

@@ -8,6 +8,7 @@ import pytest
 
 from lb.model import jobid as ids
 from lb.model import ulm
+from lb.model.eventjson import from_history
 from lb.model.events import EVENTS, EXCLUSIVE, Event
 from lb.model.jobid import JobId
 from lb.model.ledger import Ledger, Step
@@ -77,6 +78,33 @@ def test_a_job_runs_through_its_states() -> None:
     ]
     status = ledger.status(ONE)
     assert status is not None and (status.state, status.owner) == ("Done", USER)
+
+
+def test_the_history_is_shown_to_those_who_ask() -> None:
+    events = [registration(ONE), *life(ONE)]
+    ledger = filled(*events)
+    shown = ledger.status(ONE, Flag.HISTORY)
+    assert shown is not None and shown.history is not None
+    assert from_history(shown.history) == events
+    assert shown == ledger.jobs[ONE].status.replace(history=shown.history)
+    without = ledger.status(ONE)
+    assert without is not None and without.history is None
+
+
+def test_the_history_of_a_job_without_events_is_empty() -> None:
+    ledger = filled(registration(MANY, jobtype="DAG", nsubjobs=1))
+    [child] = ledger.children(MANY)
+    of_child, of_parent = ledger.status(child, Flag.HISTORY), ledger.status(MANY, Flag.HISTORY | Flag.CHILDSTAT)
+    assert of_child is not None and of_child.history == "[]"
+    assert of_parent is not None and of_parent.children_states is not None
+    assert [shown.history for shown in of_parent.children_states] == [None]
+
+
+def test_a_ledger_that_keeps_no_events_shows_no_history() -> None:
+    ledger = Ledger(keep=False)
+    assert ledger.take(registration(ONE)) is None
+    shown = ledger.status(ONE, Flag.HISTORY)
+    assert shown is not None and shown.history is None
 
 
 def test_what_is_not_here() -> None:
