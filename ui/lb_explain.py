@@ -14,7 +14,7 @@ from lb.model.eventjson import EventJsonError
 from lb.model.events import EVENTS, Event
 from lb.model.jobid import JobId, JobIdError
 from lb.model.seqcode import CondorCode, PbsCode, SeqCode, SeqCodeError
-from lb.model.times import parse_date
+from lb.model.times import DateError, parse_date
 from lb.model.ulm import Pair, UlmError
 from ui.lb_files import Line
 from ui.lb_lines import JOBID, USER, short_reason, shown
@@ -264,7 +264,7 @@ def remarks(pairs: Sequence[Pair], event: Event) -> Iterator[str]:
 def _is_date(value: str) -> bool:
     try:
         parse_date(value)
-    except ValueError:
+    except DateError:
         return False
     return True
 

@@ -9,7 +9,7 @@ from typing import Final
 import click
 
 from lb.model import eventjson, ulm
-from lb.model.eventjson import EventJsonError
+from lb.model.errors import ModelError
 from lb.model.events import Event
 from lb.model.jobid import JobId, JobIdError
 from lb.model.times import Timestamp, format_date
@@ -94,11 +94,10 @@ class JobIdType(click.ParamType[str]):
             self.fail(str(error), param, ctx)
 
 
-def short_reason(error: UlmError | EventJsonError) -> str:
+def short_reason(error: ModelError) -> str:
     """What is wrong with a line, in one."""
     name = CODE_NAMES.get(error.code, "")
-    field = error.field if isinstance(error, UlmError) else error.key
-    where = f" in {shown(field)}" if field and field not in str(error) else ""
+    where = f" in {shown(error.field)}" if error.field and error.field not in str(error) else ""
     place = f" at character {error.position + 1}" if error.position >= 0 else ""
     return f"{shown(str(error))}{where} ({name} {error.code}{place})"
 

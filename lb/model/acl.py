@@ -28,13 +28,13 @@ A right is granted when some entry allows it and none denies it.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from errno import EINVAL
 from typing import Final, Literal, NamedTuple
 from urllib.parse import quote_plus, unquote_to_bytes
 
 from lxml import etree
 
 from guarded import xml
+from lb.model.errors import ModelError
 from lb.model.events import Event
 from lb.model.people import same_dn
 
@@ -58,12 +58,8 @@ _RIGHTS: Final = {element: right for right, element in ELEMENTS.items()}
 _NO_RIGHTS: Final[frozenset[str]] = frozenset()
 
 
-class AclError(ValueError):
-    """An access list cannot be changed like that, or is none. ``code``: errno; the text is the original's."""
-
-    def __init__(self, text: str, code: int = EINVAL) -> None:
-        super().__init__(text)
-        self.code = code
+class AclError(ModelError):
+    """An access list cannot be changed like that (EINVAL, in the words of the original), or is none."""
 
 
 class Entry(NamedTuple):

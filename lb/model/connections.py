@@ -25,8 +25,9 @@ from enum import IntEnum
 from types import MappingProxyType
 from typing import Final
 
+from lb.model.errors import ModelError
 from lb.model.events import EVENTS, INTERNAL, Event
-from lb.model.jobid import JobId, JobIdError
+from lb.model.jobid import JOBID_FORMAT, JobId, JobIdError
 from lb.model.seqcode import NULL
 from lb.model.times import Timestamp
 
@@ -36,10 +37,8 @@ ENDS: Final = frozenset({"Done", "Aborted", "Cancelled"})
 """States that a job enters when it will not use its connections any more; Cleared follows one of them."""
 
 
-class ConnectionsError(ValueError):
-    """The other job of an event is no job. ``code``: 1409; the text is what stood there, as the original answers."""
-
-    code = 1409
+class ConnectionsError(ModelError):
+    """The other job of an event is no job (1409). The text is what stood there, as the original answers."""
 
 
 class Kind(IntEnum):
@@ -113,7 +112,7 @@ def other_job(event: Event) -> JobId:
     try:
         return JobId.parse(text)
     except JobIdError:
-        raise ConnectionsError(text[:200]) from None
+        raise ConnectionsError(text[:200], code=JOBID_FORMAT, field="dest_jobid") from None
 
 
 def reverse_event(event: Event, *, jobtype: str | None, now: Timestamp, host: str, server_dn: str) -> Event | None:

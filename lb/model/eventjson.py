@@ -35,10 +35,11 @@ from math import isfinite
 from typing import Any, Final
 
 from lb.model.catalogue import COMMON, LEVEL_CODES, SOURCE_CODES, EventType, Field, Kind
+from lb.model.errors import ModelError
 from lb.model.eventforms import Tags, absent, assemble, key_of, read_tags, write_real, write_tags
 from lb.model.events import EVENTS, Event, find_type
 from lb.model.jobid import JobId, JobIdError
-from lb.model.times import format_date, parse_date
+from lb.model.times import DateError, format_date, parse_date
 from lb.model.ulm import (
     MAX_LINE,
     PARSE_BROKEN_ULM,
@@ -56,18 +57,15 @@ _DIGITS: Final = 20
 _STRAY: Final = re.compile("[\ud800-\udfff]")
 
 
-class EventJsonError(ValueError):
+class EventJsonError(ModelError):
     """A text that is no event in JSON.
 
-    ``code``: 1401 to 1405 as for lines (lb.md 15); 1401 also for a value that cannot be; ``key``: the member at fault,
-    if it is one; ``position``: index of the character where the text is no JSON, else -1.
+    ``code``: 1401 to 1405 as for lines (lb.md 15), 1401 also for a value that cannot be; ``field``: the member;
+    ``position``: where the text is no JSON.
     """
 
-    def __init__(self, code: int, text: str, key: str = "", position: int = -1) -> None:
-        super().__init__(text)
-        self.code = code
-        self.key = key
-        self.position = position
+    def __init__(self, code: int, text: str, field: str = "", position: int = -1) -> None:
+        super().__init__(text, code=code, field=field, position=position)
 
 
 # ---- writing --------------------------------------------------------------------------------------------------------
@@ -164,7 +162,7 @@ def _numbered(number: int, row: Any) -> Event:
     try:
         return _event(row, complete=True)
     except EventJsonError as error:
-        raise EventJsonError(error.code, f"event {number}: {error}", error.key) from None
+        raise EventJsonError(error.code, f"event {number}: {error}", error.field) from None
 
 
 def _decoded(text: str | bytes, limit: int) -> Any:
@@ -289,9 +287,7 @@ def _job(key: str, value: Any) -> JobId:
 def _moment(key: str, value: Any) -> tuple[int, int]:
     try:
         return parse_date(_text(key, value))
-    except EventJsonError:
-        raise
-    except ValueError:
+    except DateError:
         raise _wrong(key, value, "a date, YYYYMMDDHHMMSS.uuuuuu") from None
 
 

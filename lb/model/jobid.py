@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from lb.model.errors import ModelError
+
 DEFAULT_PORT: Final = 9000
 """Port of an LB server when an id names none or 0 (lb.md 1)."""
 MAX_PORT: Final = 65535
@@ -41,17 +43,11 @@ _SHOWN: Final = 200
 """Characters of a bad id that an error repeats."""
 
 
-class JobIdError(ValueError):
-    """Not an id, or none can be made.
-
-    ``code``: JOBID_FORMAT 1409 where an id is read, EINVAL where one is made (lb.md 1); ``position``: index of the
-    character at fault, -1 where there is none.
-    """
+class JobIdError(ModelError):
+    """Not an id, or none can be made. ``code``: 1409 where an id is read, EINVAL where one is made (lb.md 1)."""
 
     def __init__(self, text: str, code: int = JOBID_FORMAT, position: int = -1) -> None:
-        super().__init__(text)
-        self.code = code
-        self.position = position
+        super().__init__(text, code=code, position=position)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,6 +12,7 @@ from sys import intern
 from types import MappingProxyType
 from typing import Any, Final
 
+from lb.model.errors import ModelError
 from lb.model.frozen import Frozen
 from lb.model.status import ATTRIBUTES, NAMES, SLOTS, STATES, ZEROS, Attribute, Kind, Status, StatusDraft
 from lb.model.times import Timestamp
@@ -26,7 +27,7 @@ Branches = Mapping[int, tuple[str | None, str | None, str | None]]
 _NONE: Final[Mapping[Any, Any]] = MappingProxyType({})
 
 
-class StateVersionError(ValueError):
+class StateVersionError(ModelError):
     """The stored state was made by other rules, or is no stored state: compute the job from its events."""
 
 

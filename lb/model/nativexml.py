@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from guarded import xml
+from lb.model.errors import ModelError
 from lb.model.times import FIRST, LAST, Timestamp
 from lb.model.ulm import decode, encode
 
@@ -34,12 +35,11 @@ _REAL: Final = re.compile(r"[+-]?[0-9]{1,400}(?:\.[0-9]{0,400})?(?:[eE][+-]?[0-9
 _MOMENT: Final = re.compile(r"(-?[0-9]{1,12})\.([0-9]{6})")
 
 
-class NativeError(ValueError):
-    """What came is not what it should be. ``element``: name of the element (or attribute) at fault, maybe empty."""
+class NativeError(ModelError):
+    """Something native that is not what it should be. ``field``: the element, or the attribute of the status."""
 
-    def __init__(self, element: str, text: str) -> None:
-        super().__init__(f"{element}: {text}" if element else text)
-        self.element = element
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(f"{field}: {text}" if field else text, field=field)
 
 
 def escape(text: str) -> str:

@@ -25,10 +25,11 @@ from enum import IntEnum
 from functools import cmp_to_key, lru_cache
 from typing import Final, NamedTuple, Self
 
+from lb.model.errors import ModelError
 from lb.model.events import Event
 
 
-class SeqCodeError(ValueError):
+class SeqCodeError(ModelError):
     """Not a sequence code of the form asked for."""
 
 

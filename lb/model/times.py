@@ -12,6 +12,13 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
+from lb.model.errors import ModelError
+
+
+class DateError(ModelError):
+    """A text that is no date, or one of no year that can be written."""
+
+
 Timestamp = tuple[int, int]
 """Whole seconds since the epoch (UTC) and microseconds 0..999999."""
 
@@ -26,14 +33,14 @@ _DATE = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2}
 
 
 def parse_date(text: str) -> Timestamp:
-    """Read a ULM date; the fraction is a number of microseconds, not a decimal fraction. ``ValueError`` otherwise."""
+    """Read a ULM date; the fraction is a number of microseconds, not a decimal fraction. Raises ``DateError``."""
     match = _DATE.fullmatch(text)
     if match is None:
-        raise ValueError(f"not a date (YYYYMMDDHHMMSS.uuuuuu): {text[:40]!r}")
+        raise DateError(f"not a date (YYYYMMDDHHMMSS.uuuuuu): {text[:40]!r}")
     year, month, day, hour, minute, second, fraction = match.groups()
     seconds = _midnight(year, month, day) + int(hour) * 3600 + int(minute) * 60 + int(second)
     if not FIRST <= seconds <= LAST:
-        raise ValueError(f"not in the years 1 to 9999: {text[:40]!r}")
+        raise DateError(f"not in the years 1 to 9999: {text[:40]!r}")
     return seconds, int(fraction or 0)
 
 
@@ -41,7 +48,7 @@ def parse_date(text: str) -> Timestamp:
 def _midnight(year: str, month: str, day: str) -> int:
     months = int(year) * 12 + int(month) - 1
     if not 12 <= months < 12 * 10_000:
-        raise ValueError(f"not in the years 1 to 9999: {year}{month}")
+        raise DateError(f"not in the years 1 to 9999: {year}{month}")
     return calendar.timegm((months // 12, months % 12 + 1, 1, 0, 0, 0)) + (int(day) - 1) * 86400
 
 

@@ -35,9 +35,10 @@ from typing import Any
 
 from lb.model.atoi import atoi
 from lb.model.catalogue import COMMON, LEVELS, SOURCE_BY_NAME, EventType, Field, Kind
+from lb.model.errors import ModelError
 from lb.model.events import EVENTS, NO_JOB, Event, find_type
 from lb.model.jobid import JobId, JobIdError
-from lb.model.times import Timestamp, format_date, parse_date
+from lb.model.times import DateError, Timestamp, format_date, parse_date
 
 PARSE_BROKEN_ULM = 1401
 PARSE_EVENT_UNDEF = 1402
@@ -60,19 +61,14 @@ _REAL_DIGITS = 400
 """Digits of a fraction that are looked at; the smallest double has its first one at place 324."""
 
 
-class UlmError(ValueError):
-    """A line that is no event.
+class UlmError(ModelError):
+    """A line that is no event. The text is the one that the original server answers.
 
-    ``code``: 1401 to 1405 (lb.md 15); ``field``: ULM name at fault, empty for 1401; ``position``: index of the
-    character where the trouble is, -1 for something that is not there at all. The text is the one the original server
-    answers.
+    ``code``: 1401 to 1405 (lb.md 15); ``field``: ULM name, empty for 1401; ``position``: -1 for what is not there.
     """
 
     def __init__(self, code: int, text: str, field: str = "", position: int = -1) -> None:
-        super().__init__(text)
-        self.code = code
-        self.field = field
-        self.position = position
+        super().__init__(text, code=code, field=field, position=position)
 
     def explain(self) -> str:
         """The text with the place, for people."""
@@ -264,7 +260,7 @@ def _read_job(value: str) -> JobId | None:
 def _read_date(value: str) -> Timestamp | None:
     try:
         return parse_date(value)
-    except ValueError:
+    except DateError:
         return None
 
 

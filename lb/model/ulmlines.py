@@ -20,7 +20,8 @@ from typing import Final
 
 from lb.model.events import EVENTS, SYNC_COMPAT, Event
 from lb.model.jobid import JobId, JobIdError
-from lb.model.times import Timestamp, format_date, parse_date
+from lb.model.people import ANONYMOUS
+from lb.model.times import DateError, Timestamp, format_date, parse_date
 from lb.model.ulm import (
     PARSE_EVENT_UNDEF,
     PARSE_KEY_DUPLICITY,
@@ -43,8 +44,6 @@ COMMAND_LEVEL: Final = "system"
 """LVL of a command, as the original spells it there."""
 FLUSH: Final = "flush"
 """The one command there is."""
-ANONYMOUS: Final = "anonymous"
-"""DG.USER of a line whose sender was not asked who he is (lb.md 5.1)."""
 MAX_TIMEOUT_S: Final = 2**31 - 1
 """Longest time-out of a command in seconds: C's ``int``."""
 LLLID_FACTOR: Final = 1000
@@ -203,7 +202,7 @@ def parse_command(line: str | bytes) -> Command:
         raise _incomplete(pairs, "DG.TIMEOUT")
     try:
         timestamp = parse_date(_value(pairs, "DATE"))
-    except ValueError:
+    except DateError:
         raise _incomplete(pairs, "DATE") from None
     return Command(timestamp, _value(pairs, "HOST"), int(timeout), _job(pairs))
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from lb.model.catalogue import COMMON, EventType, Field
 from lb.model.catalogue import Kind as EventKind
+from lb.model.errors import ModelError
 from lb.model.eventforms import assemble
 from lb.model.events import EVENTS, Event
 from lb.model.jobid import JobId, JobIdError
@@ -31,12 +32,11 @@ _SECONDS: Final = (FIRST, LAST)
 _MICROSECONDS: Final = (0, 999_999)
 
 
-class WsError(ValueError):
-    """A record that is no status or event. ``member``: the member at fault, empty when it is the record itself."""
+class WsError(ModelError):
+    """A record that is no status or event. ``field``: the member, empty for the record itself."""
 
-    def __init__(self, member: str, text: str) -> None:
-        super().__init__(f"{member}: {text}" if member else text)
-        self.member = member
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(f"{field}: {text}" if field else text, field=field)
 
 
 Read = Callable[[str, Any], Any]

@@ -137,7 +137,7 @@ def test_refused(old: str, new: str, code: int, key: str) -> None:
     assert old in DONE
     with pytest.raises(EventJsonError) as caught:
         from_json(DONE.replace(old, new))
-    assert (caught.value.code, caught.value.key) == (code, key)
+    assert (caught.value.code, caught.value.field) == (code, key)
     assert key in str(caught.value)
 
 
@@ -163,7 +163,7 @@ def test_other_histories_are_refused(text: str) -> None:
 def test_the_event_of_a_history_that_is_wrong() -> None:
     with pytest.raises(EventJsonError, match="event 2: .*host") as caught:
         from_history(f"[{DONE}, {DONE.replace('ui.example.org', '').replace(chr(34) * 2, 'null', 1)}]")
-    assert (caught.value.code, caught.value.key) == (1403, "host")
+    assert (caught.value.code, caught.value.field) == (1403, "host")
 
 
 def test_real_numbers() -> None:
@@ -200,6 +200,6 @@ def test_any_value_of_a_member_is_read_or_our_error(key: str, value: Any) -> Non
     try:
         event = from_json(json.dumps({**json.loads(DONE), key: value}))
     except EventJsonError as error:
-        assert error.key in (key, "") or error.code == ulm.PARSE_MSG_INCOMPLETE or key == "type"
+        assert error.field in (key, "") or error.code == ulm.PARSE_MSG_INCOMPLETE or key == "type"
     else:
         assert from_json(to_json(event)) == event

@@ -103,7 +103,7 @@ def test_refused(old: str, new: str, element: str) -> None:
     assert old in DONE
     with pytest.raises(NativeError) as caught:
         from_xml(DONE.replace(old, new))
-    assert caught.value.element == element
+    assert caught.value.field == element
 
 
 @lbevents.examples(100)

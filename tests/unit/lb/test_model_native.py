@@ -180,7 +180,7 @@ def test_refused_xml(xml: str, element: str) -> None:
     inner = bool(xml) and not xml.startswith(("<jobS", "<jobs", "<!", "\u017e"))
     with pytest.raises(NativeError) as caught:
         from_xml(f'<jobStat name="Done">{xml}</jobStat>' if inner else xml)
-    assert caught.value.element == element
+    assert caught.value.field == element
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_refused_xml(xml: str, element: str) -> None:
 def test_refused_objects(shown: Any, element: str) -> None:
     with pytest.raises(NativeError) as caught:
         from_object(shown)
-    assert caught.value.element == element
+    assert caught.value.field == element
 
 
 @examples(100)

@@ -224,7 +224,7 @@ def status_record(**changes: Any) -> Any:
 def test_a_record_that_is_no_status(member: str, value: Any) -> None:
     with pytest.raises(WsError) as caught:
         status_from_ws(status_record(**{member: value}))
-    assert caught.value.member == member
+    assert caught.value.field == member
     assert len(str(caught.value)) < 300
 
 
@@ -280,7 +280,7 @@ def test_what_only_the_web_service_shows() -> None:
 def test_a_record_that_is_no_event(member: str, value: Any) -> None:
     with pytest.raises(WsError) as caught:
         event_from_ws(done(**{member: value}))
-    assert caught.value.member == member
+    assert caught.value.field == member
 
 
 @pytest.mark.parametrize("record", [None, SimpleNamespace(), SimpleNamespace(Strange=1), TYPES.event()])
@@ -311,4 +311,4 @@ def test_any_record_is_read_or_refused(data: st.DataObject) -> None:
         try:
             read(record)
         except WsError as error:
-            assert error.member
+            assert error.field
