@@ -19,9 +19,10 @@ from typing import Any
 
 from gsi.credential import Credential
 from lb.model import ulm
-from lb.model.events import ASYNC, DIRECT, EXCLUSIVE, FILE, Event, find_type
+from lb.model.events import Event, find_type
 from lb.model.jobid import JobId
 from lb.model.seqcode import taken_over
+from lb.model.vocabulary import ASYNC, DIRECT, EXCLUSIVE, FILE
 from lb.storeclient import TIMEOUT_S, StoreConnection, StoreError
 from spool.eventfile import EventFiles
 

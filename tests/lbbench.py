@@ -15,10 +15,10 @@ import pki
 import sql
 from gsi.peer import Peer, ProxyKind
 from lb.model import ulm
-from lb.model.events import DIRECT, EXCLUSIVE
 from lb.model.jobid import JobId
 from lb.model.status import Status
 from lb.model.view import Flag
+from lb.model.vocabulary import DIRECT, EXCLUSIVE
 from lb.producer import make_event
 from lb.server import schema
 from lb.server.admission import Admission
@@ -37,7 +37,6 @@ HOST_DN = "/DC=org/DC=example/CN=localhost"
 USER_DN = pki.USER_DN
 OTHER_DN = pki.OTHER_DN
 #: Sources log with codes that count up, so that no event is late.
-ORDER = ("UserInterface", "NetworkServer", "WorkloadManager", "JobController", "LogMonitor", "LRMS", "Application")
 
 
 def peer(dn: str = USER_DN, *fqans: str) -> Peer:

@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from lb.model import ulm
-from lb.model.catalogue import LEVELS, SOURCES, EventType, Field, Kind
+from lb.model.catalogue import EventType, Field, Kind
 from lb.model.events import EVENTS, NO_JOB, Event
 from lb.model.jobid import JobId
+from lb.model.vocabulary import LEVELS, SOURCES
 
 NO_ID = re.compile(r"[\s?]")
 INTEGERS = st.integers(-(2**31), 2**31 - 1)

@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from lb.model import machine
-from lb.model.catalogue import SOURCES, EventType, Field, Kind
+from lb.model.catalogue import EventType, Field, Kind
 from lb.model.events import EVENTS, Event
 from lb.model.families.batch import CONDOR, PBS
 from lb.model.families.cream import CREAM
@@ -23,6 +23,7 @@ from lb.model.jobid import JobId
 from lb.model.jobstate import JobState
 from lb.model.seqcode import CondorCode, PbsCode, SeqCode
 from lb.model.status import ATTRIBUTE, STATES
+from lb.model.vocabulary import SOURCES
 
 JOB = JobId("lb.example.org", 9000, "job")
 PARENT = JobId("lb.example.org", 9000, "parent")

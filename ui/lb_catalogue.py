@@ -5,8 +5,9 @@ from typing import Any, Final
 
 import click
 
-from lb.model.catalogue import COMMON, LEVEL_CODES, SOURCE_CODES, Common, EventType, Field, Kind
+from lb.model.catalogue import COMMON, Common, EventType, Field, Kind
 from lb.model.events import EVENTS, find_type
+from lb.model.vocabulary import LEVEL_CODES, SOURCE_CODES
 from ui.lb_explain import described, similar, values_text
 from ui.tables import print_table
 

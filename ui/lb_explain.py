@@ -9,13 +9,14 @@ from typing import Final
 from rich.cells import cell_len
 
 from lb.model import ulm
-from lb.model.catalogue import COMMON, LEVELS, SOURCES, Common, EventType, Field, Kind
+from lb.model.catalogue import COMMON, Common, EventType, Field, Kind
 from lb.model.eventjson import EventJsonError
 from lb.model.events import EVENTS, Event
 from lb.model.jobid import JobId, JobIdError
 from lb.model.seqcode import CondorCode, PbsCode, SeqCode, SeqCodeError
 from lb.model.times import DateError, parse_date
 from lb.model.ulm import Pair, UlmError
+from lb.model.vocabulary import LEVELS, SOURCES
 from ui.lb_files import Line
 from ui.lb_lines import JOBID, USER, short_reason, shown
 

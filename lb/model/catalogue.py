@@ -1,4 +1,4 @@
-"""The vocabulary of the event catalogue: kinds of values, fields, event types, and the fields common to all events.
+"""What the tables of events are made of: kinds of values, fields, event types; and the fields common to all events.
 
 The tables themselves are in ``lb.model.families``, one module per family, put together in ``lb.model.events``.
 Everything that must know a field (the ULM parser and writer, the web service types, the documentation) reads it from
@@ -13,14 +13,6 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from types import MappingProxyType
 from typing import Final
-
-from lb.model.vocabulary import LEVEL_CODES, LEVELS, SOURCE_BY_NAME, SOURCE_CODES, SOURCE_ON_WS, SOURCES
-
-__all__ = [
-    "COMMON", "LEVELS", "LEVEL_CODES", "SOURCES", "SOURCE_BY_NAME", "SOURCE_CODES", "SOURCE_ON_WS", "Common",
-    "EventType", "Field", "Kind", "choice", "double", "event", "family", "job", "moment", "number", "port", "source",
-    "tags", "text", "ws_name",
-]
 
 
 class Kind(Enum):
@@ -37,7 +29,7 @@ class Kind(Enum):
     ENUM = "enum"
     """``str``: one of ``Field.values``, always in upper case."""
     SOURCE = "logsrc"
-    """``str``: one of ``SOURCES``, in its exact spelling."""
+    """``str``: one of ``vocabulary.SOURCES``, in its exact spelling."""
     JOBID = "jobid"
     """``lb.model.jobid.JobId``."""
     TIME = "timeval"

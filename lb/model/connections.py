@@ -26,12 +26,12 @@ from types import MappingProxyType
 from typing import Final
 
 from lb.model.errors import ModelError
-from lb.model.events import EVENTS, INTERNAL, Event
+from lb.model.events import EVENTS, Event
 from lb.model.jobid import JOBID_FORMAT, JobId, JobIdError
 from lb.model.seqcode import NULL
 from lb.model.times import Timestamp
+from lb.model.vocabulary import INTERNAL, SERVER
 
-SERVER: Final = "LBServer"
 EVENT_NAMES: Final = frozenset({"ConnectJob", "DisconnectJob"})
 ENDS: Final = frozenset({"Done", "Aborted", "Cancelled"})
 """States that a job enters when it will not use its connections any more; Cleared follows one of them."""

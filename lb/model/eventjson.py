@@ -34,7 +34,7 @@ from json.encoder import encode_basestring as quote
 from math import isfinite
 from typing import Any, Final
 
-from lb.model.catalogue import COMMON, LEVEL_CODES, SOURCE_CODES, EventType, Field, Kind
+from lb.model.catalogue import COMMON, EventType, Field, Kind
 from lb.model.errors import ModelError
 from lb.model.eventforms import Tags, absent, assemble, key_of, read_tags, write_real, write_tags
 from lb.model.events import EVENTS, Event, find_type
@@ -50,6 +50,7 @@ from lb.model.ulm import (
     decode,
     encode,
 )
+from lb.model.vocabulary import LEVEL_CODES, SOURCE_CODES
 
 _LIMIT: Final = 6 * MAX_LINE
 """Characters of one event: a character of a line takes six at most."""

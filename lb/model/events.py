@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from lb.model.catalogue import COMMON, LEVELS, SOURCES, EventType, Field, Kind
+from lb.model.catalogue import EventType
 from lb.model.families.batch import CONDOR, PBS
 from lb.model.families.cream import CREAM
 from lb.model.families.glite import GLITE
@@ -18,13 +18,6 @@ from lb.model.families.transfer import TRANSFER
 from lb.model.families.virtual import VIRTUAL_MACHINE
 from lb.model.jobid import JobId
 from lb.model.times import Timestamp
-from lb.model.vocabulary import ASYNC, DIRECT, EXCLUSIVE, FILE, INTERNAL, LOCAL, PROXY, SYNC, SYNC_COMPAT
-
-__all__ = [
-    "ASYNC", "COMMON", "DIRECT", "EVENTS", "EVENTS_BY_CODE", "EXCLUSIVE", "FAMILIES", "FILE", "INTERNAL", "LEVELS",
-    "LOCAL", "NO_JOB", "PROXY", "SOURCES", "SYNC", "SYNC_COMPAT", "Event", "EventType", "Field", "Kind", "find_code",
-    "find_type",
-]
 
 FAMILIES: Final = (GLITE, PBS, CONDOR, CREAM, TRANSFER, VIRTUAL_MACHINE)
 """The families in the order of codes; their types know the name."""
@@ -55,11 +48,11 @@ NO_JOB: Final = JobId("", 0, "")
 class Event:
     """One event. To be treated as immutable; it is not frozen only because so many of them are made.
 
-    ``timestamp``, ``arrived``: (seconds, microseconds) UTC. ``level``: a name of ``LEVELS`` or None. ``source``: a name
-    of ``SOURCES``. ``src_instance``: empty when there is none, None when not even the
-    field was in the line. ``fields``: the specific fields that are set.
-    ``missing``: ULM names of the required fields that an incomplete line did not hold (``ulm.parse`` with
-    ``complete=False``); the attributes of those have no meaning.
+    ``timestamp``, ``arrived``: (seconds, microseconds) UTC. ``level``: a name of ``vocabulary.LEVELS`` or None.
+    ``source``: a name of ``vocabulary.SOURCES``. ``src_instance``: empty when there is none, None when not even the
+    field was in the line. ``fields``: the specific fields that are set. ``missing``: ULM names of the required fields
+    that an incomplete line did not hold (``ulm.parse`` with ``complete=False``); the attributes of those have no
+    meaning.
     """
 
     type: EventType

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-from lb.model.catalogue import COMMON, LEVEL_CODES, LEVELS, SOURCE_CODES, EventType, Field, Kind
+from lb.model.catalogue import COMMON, EventType, Field, Kind
 from lb.model.eventforms import Tags, absent, assemble, key_of, read_tags, write_real, write_tags
 from lb.model.events import EVENTS, Event, find_type
 from lb.model.jobid import JobId, JobIdError
@@ -27,6 +27,7 @@ from lb.model.nativexml import (
     wrong,
 )
 from lb.model.times import format_seconds
+from lb.model.vocabulary import LEVELS, SOURCE_CODES, level_code, level_named
 
 _INDENT: Final = "\t\t\t"
 _MARGIN: Final = "      "
@@ -68,7 +69,7 @@ _PLAIN_WRITERS: Final[dict[Kind, Write]] = {
 _COMMON_KINDS: Final[dict[str, Write]] = {
     "timeval": format_seconds,
     "string": escape,
-    "level": lambda value: str(LEVEL_CODES[value]),
+    "level": lambda value: str(level_code(value)),
     "int": str,
     "jobid": _PLAIN_WRITERS[Kind.JOBID],
     "logsrc": str,
@@ -158,8 +159,7 @@ def _read_choice(name: str, text: str, *, field: Field) -> str | None:
 
 
 def _read_level(name: str, text: str) -> str | None:
-    code = number(name, text, 0, len(LEVELS))
-    return LEVELS[code - 1] if code else None
+    return level_named(number(name, text, 0, len(LEVELS)))
 
 
 def _read_source(name: str, text: str) -> str:

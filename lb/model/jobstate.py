@@ -17,8 +17,6 @@ from lb.model.frozen import Frozen
 from lb.model.status import ATTRIBUTES, NAMES, SLOTS, STATES, ZEROS, Attribute, Kind, Status, StatusDraft
 from lb.model.times import Timestamp
 
-__all__ = ["SLOTS", "VERSION", "Branches", "JobDraft", "JobState", "StateVersionError"]
-
 VERSION: Final = "2.11-1"
 """Original's number of its rules (2.11, payload owner) and ours of the stored form."""
 

@@ -338,8 +338,6 @@ ATTRIBUTES: Final = tuple(Attribute(item.name, **item.metadata) for item in fiel
 ATTRIBUTE: Final[Mapping[str, Attribute]] = {attribute.name: attribute for attribute in ATTRIBUTES}
 NAMES: Final = ("state", *ATTRIBUTE)
 DEFAULTS: Final[Mapping[str, Any]] = {name: getattr(StatusDraft, name) for name in NAMES}
-EVENT_JOB_TYPES: Final[Mapping[str, str]] = {"PARTITIONED": "DAG"}
-"""Job types of a registration that the status shows as another one (lb.md 3.5)."""
 
 _TUPLES: Final = frozenset(
     item.name for item in ATTRIBUTES if item.kind in (Kind.TEXTS, Kind.COUNTS, Kind.STATUSES, Kind.TIME)

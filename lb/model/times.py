@@ -70,11 +70,6 @@ def from_datetime(moment: datetime) -> Timestamp:
     return calendar.timegm(moment.utctimetuple()), moment.microsecond
 
 
-def to_datetime(moment: Timestamp) -> datetime:
-    """Aware, in UTC."""
-    return datetime.fromtimestamp(moment[0], UTC).replace(microsecond=moment[1])
-
-
 def format_seconds(moment: Timestamp) -> str:
     """``sec.uuuuuu``, the form of the native protocol (lb.md 4.3)."""
     return f"{moment[0]}.{moment[1]:06d}"

@@ -34,11 +34,12 @@ from decimal import Decimal
 from typing import Any
 
 from lb.model.atoi import atoi
-from lb.model.catalogue import COMMON, LEVELS, SOURCE_BY_NAME, EventType, Field, Kind
+from lb.model.catalogue import COMMON, EventType, Field, Kind
 from lb.model.errors import ModelError
 from lb.model.events import EVENTS, NO_JOB, Event, find_type
 from lb.model.jobid import JobId, JobIdError
 from lb.model.times import DateError, Timestamp, format_date, parse_date
+from lb.model.vocabulary import LEVELS, SOURCE_BY_NAME
 
 PARSE_BROKEN_ULM = 1401
 PARSE_EVENT_UNDEF = 1402

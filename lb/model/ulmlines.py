@@ -18,7 +18,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from lb.model.events import EVENTS, SYNC_COMPAT, Event
+from lb.model.events import EVENTS, Event
 from lb.model.jobid import JobId, JobIdError
 from lb.model.people import ANONYMOUS
 from lb.model.times import DateError, Timestamp, format_date, parse_date
@@ -34,6 +34,7 @@ from lb.model.ulm import (
     quote,
     split,
 )
+from lb.model.vocabulary import SERVER, SYNC_COMPAT
 
 NOTIFICATION: Final = "notification"
 COMMAND: Final = "command"
@@ -69,7 +70,7 @@ class Notification:
     dest_port: int = 0
     dest_url: str = ""
     level: str | None = "SYSTEM"
-    source: str = "LBServer"
+    source: str = SERVER
     src_instance: str = ""
 
 

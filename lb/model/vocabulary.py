@@ -59,6 +59,8 @@ SOURCE_ON_WS: Final[Mapping[str, str]] = MappingProxyType(
     {source.name: source.ws for source in SOURCE_TABLE if source.ws != source.name}
 )
 """The two sources that the web service spells differently (lb.md 2.3)."""
+SERVER: Final = "LBServer"
+"""Source of what the LB server itself logs."""
 NO_SOURCE: Final = "Undefined"
 """How code 0 is called; never in an event."""
 
@@ -76,16 +78,6 @@ LEVELS: Final = (
 )
 """Levels of an event in the order of their codes from 1; 0 is undefined (lb.md 2.1). Producers use SYSTEM."""
 LEVEL_CODES: Final[Mapping[str, int]] = MappingProxyType({name: code for code, name in enumerate(LEVELS, 1)})
-
-
-def source_code(name: str | None) -> int:
-    """Code of a source, 0 for none."""
-    return 0 if name is None else SOURCE_CODES[name]
-
-
-def source_named(code: int) -> str | None:
-    """Source of a code, None for a code that names none."""
-    return SOURCES[code - 1] if 1 <= code <= len(SOURCES) else None
 
 
 def level_code(name: str | None) -> int:

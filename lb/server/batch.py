@@ -12,7 +12,6 @@ from sqlalchemy import Connection, insert, select, tuple_
 
 import sql
 from lb.model import machine, ulm
-from lb.model.catalogue import LEVEL_CODES, SOURCE_CODES
 from lb.model.events import Event
 from lb.model.jobid import JobId
 from lb.model.people import same_person
@@ -20,6 +19,7 @@ from lb.model.rules import parents, store
 from lb.model.rules.store import Relative, Zombie
 from lb.model.seqcode import NULL
 from lb.model.times import Timestamp
+from lb.model.vocabulary import SOURCE_CODES, level_code
 from lb.server import record, schema, zombies
 from lb.server.admission import Admitted
 from lb.server.errors import heed, refused
@@ -170,7 +170,7 @@ class Batch:
         self._events.append({
             "jobid": job.key, "event": job.nevents, "code": event.type.code, "prog": SOURCE_CODES[event.source],
             "time_stamp": event.timestamp[0], "usec": event.timestamp[1],
-            "level": LEVEL_CODES.get(event.level or "", 0),
+            "level": level_code(event.level),
             "arrived": event.arrived[0] if event.arrived else 0, "digest": digest,
         })
         self._flesh.append({"jobid": job.key, "event": job.nevents, "ulm": line})

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lb.model.catalogue import LEVEL_CODES, SOURCE_CODES
 from lb.model.events import Event
 from lb.model.status import ATTRIBUTE, STATE_CODES, Status
+from lb.model.vocabulary import SOURCE_CODES, level_code
 from lb.server.errors import LbError
 
 Value = int | str
@@ -115,7 +115,7 @@ def _tag(event: Event, group: Group) -> Value | None:
 #: Attributes of events, likewise.
 EVENT_ATTRIBUTES: Final[Mapping[str, tuple[frozenset[str], Callable[[Event, Group], Value | None]]]] = {
     "TIME": (_ORDER, lambda event, _group: event.timestamp[0]),
-    "LEVEL": (_ORDER, lambda event, _group: LEVEL_CODES.get(event.level or "", 0)),
+    "LEVEL": (_ORDER, lambda event, _group: level_code(event.level)),
     "HOST": (_SAME, lambda event, _group: event.host),
     "SOURCE": (_SAME, lambda event, _group: SOURCE_CODES[event.source]),
     "INSTANCE": (_SAME, lambda event, _group: event.src_instance),

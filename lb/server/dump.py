@@ -11,11 +11,12 @@ from typing import IO, Final, Self
 from sqlalchemy import Connection, select
 
 from lb.model import ulm
-from lb.model.events import EVENTS, INTERNAL
+from lb.model.events import EVENTS
 from lb.model.jobid import JobId
 from lb.model.jobstate import JobState
 from lb.model.seqcode import NULL
 from lb.model.times import Timestamp, format_date
+from lb.model.vocabulary import INTERNAL
 from lb.server.record import read_events
 from lb.server.schema import events, events_flesh, jobs, states
 from spool.files import sync, sync_directory

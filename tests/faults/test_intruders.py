@@ -19,9 +19,9 @@ from gsi.credential import Credential
 from gsi.proxy import create_proxy, sign_request
 from httpg.client import session
 from lb.model import ulm
-from lb.model.events import DIRECT
 from lb.model.jobid import JobId
 from lb.model.seqcode import NULL
+from lb.model.vocabulary import DIRECT
 from lb.producer import make_event
 from lb.storeclient import StoreConnection
 from lb.storeproto import Reply

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from lb.model import ulm
-from lb.model.events import ASYNC, FILE, Event
+from lb.model.events import Event
 from lb.model.jobid import JobId
 from lb.model.seqcode import NULL, SeqCode, SeqCodeError
+from lb.model.vocabulary import ASYNC, FILE
 from lb.producer import make_event
 from wms.manager.record import Record
 from wms.wrapper import Fact

@@ -9,11 +9,12 @@ own events.
 
 from typing import Final
 
-from lb.model.events import EVENTS, INTERNAL, Event
+from lb.model.events import EVENTS, Event
 from lb.model.jobid import JobId
 from lb.model.jobstate import JobState
 from lb.model.status import STATE_CODES, STATES, ZEROS, Status
 from lb.model.times import Timestamp
+from lb.model.vocabulary import INTERNAL, SERVER
 
 RUNNING: Final = STATE_CODES["Running"]
 DONE: Final = STATE_CODES["Done"]
@@ -114,7 +115,7 @@ def collection_event(
         JobId.parse(parent.jobId),
         seqcode,
         server_dn,
-        "LBServer",
+        SERVER,
         "",
         fields,
     )

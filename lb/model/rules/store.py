@@ -25,13 +25,13 @@ from enum import Enum
 from typing import Any, Final
 
 from lb.model import connections
-from lb.model.catalogue import SOURCE_CODES
 from lb.model.connections import ConnectionsError
-from lb.model.events import EXCLUSIVE, Event
+from lb.model.events import Event
 from lb.model.jobid import JobId, subjobs
 from lb.model.people import ANONYMOUS, same_person
 from lb.model.rules.leftovers import job_id
 from lb.model.rules.parents import PARENTS
+from lb.model.vocabulary import EXCLUSIVE, SERVER, SOURCE_CODES
 
 REGISTRATION: Final = "RegJob"
 OWNERS_SOURCES: Final = frozenset({"UserInterface", "LRMS", "Application"})
@@ -241,7 +241,7 @@ def check_connection(event: Event, is_registered: Callable[[JobId], bool]) -> Re
         other = connections.other_job(event)
     except ConnectionsError as error:
         return Refusal(error.code, str(error))
-    return None if event.source == connections.SERVER or is_registered(other) else NOT_REGISTERED
+    return None if event.source == SERVER or is_registered(other) else NOT_REGISTERED
 
 
 def identity(event: Event) -> tuple[Any, ...]:

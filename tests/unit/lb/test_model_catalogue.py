@@ -20,8 +20,6 @@ from lb.model.vocabulary import (
     SOURCES,
     level_code,
     level_named,
-    source_code,
-    source_named,
 )
 from shared import SHARED, needs_shared
 
@@ -205,8 +203,7 @@ def test_codes_and_look_up() -> None:
     assert find_code(17) is EVENTS["RegJob"] and find_code(501) is EVENTS["VMCreate"]
     assert find_code(0) is find_code(33) is find_code(-1) is None
     assert SOURCE_BY_NAME["lbserver"] == "LBServer"
-    assert [source_code(name) for name in (None, "UserInterface", "LBServer", "VMSystem")] == [0, 1, 9, 19]
-    assert [source_named(code) for code in (-1, 0, 1, 19, 20)] == [None, None, "UserInterface", "VMSystem", None]
+    assert [SOURCE_CODES[name] for name in ("UserInterface", "LBServer", "VMSystem")] == [1, 9, 19]
     assert [level_code(name) for name in (None, "EMERGENCY", "SYSTEM", "DEBUG")] == [0, 1, 8, 10]
     assert [level_named(code) for code in (-1, 0, 1, 10, 11)] == [None, None, "EMERGENCY", "DEBUG", None]
     assert len(LEVELS) == 10

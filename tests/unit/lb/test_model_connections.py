@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from lb.model import machine, native, ulm
 from lb.model.connections import ENDS, Connection, Connections, ConnectionsError, Kind, other_job, reverse_event
-from lb.model.events import EVENTS, INTERNAL, Event
+from lb.model.events import EVENTS, Event
 from lb.model.jobid import JobId
 from lb.model.jobstate import JobState
 from lb.model.ledger import Ledger
 from lb.model.rules.store import Refusal
 from lb.model.seqcode import SeqCode
+from lb.model.vocabulary import INTERNAL
 from shared import SHARED, needs_shared
 
 JOB, VM, OTHER = JobId("h", 9000, "job"), JobId("h", 9000, "vm"), JobId("elsewhere", 9000, "other")

@@ -11,14 +11,16 @@ import pytest
 
 from docs import states
 from lb.model import diagrams, dot, machine
+from lb.model.catalogue import EventType, Field, Kind
 from lb.model.diagrams import DIAGRAMS, Arrow, Diagram
-from lb.model.events import EVENTS, SOURCES, Event, EventType, Field, Kind
+from lb.model.events import EVENTS, Event
 from lb.model.jobid import JobId
 from lb.model.jobstate import JobState
 from lb.model.rules import condor, cream, glite, parents, pbs, transfer, virtual
 from lb.model.rules.rows import Rules
 from lb.model.seqcode import CondorCode, PbsCode, SeqCode
 from lb.model.status import STATES, TERMINAL, Status
+from lb.model.vocabulary import SOURCES
 
 JOB = JobId.parse("https://localhost:9000/abc")
 KINDS: dict[str, tuple[Rules, str]] = {

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from lb.model import machine, native, ulm
 from lb.model.atoi import atoi
-from lb.model.catalogue import SOURCES, Field, Kind
+from lb.model.catalogue import Field, Kind
 from lb.model.events import EVENTS, Event, find_type
 from lb.model.jobid import JobId
 from lb.model.jobstate import JobState, StateVersionError
 from lb.model.status import ATTRIBUTES, find_state
 from lb.model.status import Kind as StatusKind
+from lb.model.vocabulary import SOURCES
 
 JOB = JobId("h", 9000, "job")
 FIRST, LAST = (-62135596800, 0), (253402300799, 999999)

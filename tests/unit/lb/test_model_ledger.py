@@ -9,12 +9,13 @@ import pytest
 from lb.model import jobid as ids
 from lb.model import ulm
 from lb.model.eventjson import from_history
-from lb.model.events import EVENTS, EXCLUSIVE, Event
+from lb.model.events import EVENTS, Event
 from lb.model.jobid import JobId
 from lb.model.ledger import Ledger, Step
 from lb.model.rules import store
 from lb.model.rules.store import Refusal, Sender
 from lb.model.view import Flag
+from lb.model.vocabulary import EXCLUSIVE
 from lbbench import code
 from shared import SHARED, needs_shared
 

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from lb.model import native
-from lb.model.catalogue import SOURCES, Field, Kind
-from lb.model.events import EVENTS, EXCLUSIVE, Event
+from lb.model.catalogue import Field, Kind
+from lb.model.events import EVENTS, Event
 from lb.model.jobid import JobId, subjobs
 from lb.model.ledger import Ledger
 from lb.model.rules.store import Sender
 from lb.model.status import STATES
 from lb.model.view import Flag
+from lb.model.vocabulary import EXCLUSIVE, SOURCES
 
 NAMED = [JobId("lb", 9000, f"job{number}") for number in range(4)]
 JOBS = [*NAMED, *subjobs(NAMED[0], "s", 2), *subjobs(NAMED[1], "s", 2)]

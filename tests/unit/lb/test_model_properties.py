@@ -40,12 +40,12 @@ from hypothesis import strategies as st
 
 import lbsequences as sequences
 from lb.model import machine
-from lb.model.catalogue import SOURCES
 from lb.model.events import EVENTS, Event
 from lb.model.jobstate import JobState
 from lb.model.machine import Outcome
 from lb.model.seqcode import SeqCode, compare, in_order
 from lb.model.status import NAMES, STATE_CODES, Status
+from lb.model.vocabulary import SOURCES
 from lbsequences import GLITE_TYPES, JOB_TYPES, LM, WM, lived, run
 
 ORDERED = (*GLITE_TYPES, "PBS", "CONDOR")

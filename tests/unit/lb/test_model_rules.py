@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lb.model import machine
-from lb.model.events import EVENTS, SOURCES, Event
+from lb.model.events import EVENTS, Event
 from lb.model.jobid import JobId
 from lb.model.jobstate import JobState
 from lb.model.machine import Outcome
@@ -14,6 +14,7 @@ from lb.model.rules import condor, cream, glite, pbs, transfer, virtual
 from lb.model.rules.rows import ANY, RUNS_OR_DONE, Key, Row, Rules, Worth
 from lb.model.seqcode import CondorCode, PbsCode, SeqCode
 from lb.model.status import ATTRIBUTE, STATES, Kind
+from lb.model.vocabulary import SOURCES
 
 JOB = JobId.parse("https://localhost:9000/abc")
 TABLES: dict[str, Rules] = {

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lb.model import seqcode
-from lb.model.catalogue import SOURCES
 from lb.model.events import EVENTS, Event
 from lb.model.jobid import JobId
 from lb.model.seqcode import (
@@ -30,6 +29,7 @@ from lb.model.seqcode import (
     in_order,
     taken_over,
 )
+from lb.model.vocabulary import SOURCES
 
 OLD = "UI=000002:NS=0000000004:WM=000010:BH=0000000000:JSS=000004:LM=000005:LRMS=000000:APP=000000"
 CODES = st.builds(SeqCode, *[st.integers(0, 999_999)] * 9)

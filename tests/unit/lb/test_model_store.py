@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from lb.model import jobid as ids
-from lb.model.events import EVENTS, EXCLUSIVE, Event
+from lb.model.events import EVENTS, Event
 from lb.model.jobid import JobId
 from lb.model.people import person, same_dn, same_person
 from lb.model.rules import store
 from lb.model.rules.store import Refusal, Relative, Sender, Zombie
+from lb.model.vocabulary import EXCLUSIVE
 from lb.storeproto import Reply, failure
 from lbbench import code
 

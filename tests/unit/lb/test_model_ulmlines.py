@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lb.model import ulm, ulmlines
-from lb.model.catalogue import LEVELS, SOURCES
 from lb.model.events import EVENTS, Event
 from lb.model.jobid import JobId
 from lb.model.ulm import UlmError
 from lb.model.ulmlines import Command, Notification
+from lb.model.vocabulary import LEVELS, SOURCES
 
 NOTIFICATION = (
     'DATE=20260313114125.327248 HOST="lb.example.org" PROG=edg-wms LVL=SYSTEM DG.SOURCE="LBServer" DG.SRC_INSTANCE=""'

@@ -15,7 +15,8 @@ from click.testing import CliRunner, Result
 
 import helps
 from lb.model import ulm
-from lb.model.events import COMMON, EVENTS
+from lb.model.catalogue import COMMON
+from lb.model.events import EVENTS
 from lb.model.times import parse_date
 from lblines import JOB, done, line, registration, running, written
 from shared import ROOT, SHARED, needs_shared
