@@ -15,10 +15,9 @@ from ui import lb_catalogue
 from ui.frame import EXIT_FAILED, HELP, common_options, run
 from ui.lb_explain import described, remarks, report, report_json
 from ui.lb_files import Line, lines
-from ui.lb_lines import JobIdType, Supply, escape_output, moment_text, shown
+from ui.lb_lines import EXIT_USAGE, JobIdType, Supply, escape_output, moment_text, shown
 from ui.tables import print_table, terminal_width
 
-EXIT_USAGE = 2
 ULM, JSON = "ulm", "json"
 
 EPILOG = """\b

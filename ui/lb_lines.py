@@ -26,6 +26,9 @@ CODE_NAMES: Final[Mapping[int, str]] = {
 }
 """Names of the codes of refused lines (lb.md 15)."""
 
+EXIT_USAGE: Final = 2
+"""Exit code of wrong usage, as of all that works on files; the commands that ask services say ``frame.EXIT_USAGE``."""
+
 JOBID, USER = "DG.JOBID", "DG.USER"
 
 
@@ -58,7 +61,6 @@ class Supply:
         present = {name for name, _, _ in pairs}
         pairs += [(name, value, -1) for name, value in self.values.items() if name not in present]
         return ulm.event_of(pairs, kind, True)
-
 
     def json_event(self, line: Line) -> Event:
         """The event of a line of JSON. Raises EventJsonError, or UlmError for a line that is too long."""

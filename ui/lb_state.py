@@ -8,11 +8,9 @@ import click
 from lb.model.jobid import JobId
 from lb.model.ledger import Ledger
 from ui.frame import EXIT_FAILED, HELP, common_options, run
-from ui.lb_lines import JobIdType, Supply, escape_output, shown
+from ui.lb_lines import EXIT_USAGE, JobIdType, Supply, escape_output, shown
 from ui.lb_state_show import as_object, in_tree_order, print_histories, print_statuses
 from ui.lb_state_take import Order, Taking
-
-EXIT_USAGE = 2
 
 EPILOG = """\b
 Examples:

@@ -51,10 +51,7 @@ class Order(Enum):
 
 @dataclass(slots=True)
 class Taking:
-    """What the files hold.
-
-    ``first``, ``last``: the span of what was used.
-    """
+    """What the files hold, and what of it was not used. ``first``, ``last``: the span of what was used."""
 
     order: Order
     ledger: Ledger
