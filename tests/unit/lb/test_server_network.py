@@ -288,8 +288,8 @@ def purge_request(jobs: list[JobId], flags: str) -> str:
 
 
 def test_a_purge_from_the_request_to_the_zombie(lb: Lb) -> None:
-    job = lb.new()
-    assert all(reply.ok for reply in lb.log(*life(job)))
+    job, kept = lb.new(), lb.new()
+    assert all(reply.ok for reply in lb.log(*life(job), registration(kept)))
     dry = lb.post("/purgeRequest", purge_request([job], "list_jobs"))
     assert (dry.status_code, dry.headers["Content-Type"], dry.headers["Server"]) == (
         200, "application/x-dglb", "edg_wll_Server/3.0/3.0")
@@ -304,7 +304,8 @@ def test_a_purge_from_the_request_to_the_zombie(lb: Lb) -> None:
     assert dump.parent == lb.chosen.purge and len(dump.read_bytes().splitlines()) == len(life(job))
     _fault(errno.EIDRM, "matching job already purged", client.job_status, str(job))
     _fault(errno.ENOENT, "no matching events found", client.job_log, str(job))
-    assert str(job) not in client.user_jobs().jobs
+    mine = client.user_jobs().jobs
+    assert str(kept) in mine and str(job) not in mine
     again = lb.post("/purgeRequest", purge_request([job], "really_purge+list_jobs"))
     assert again.status_code == 410
     assert b'<edg_wll_PurgeResult code="43" desc="matching job already purged">' in again.content
