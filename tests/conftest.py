@@ -5,10 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import Connection, Engine, event
 
 import gsi  # noqa: F401  (before tests load OpenSSL: as in the programs, it gets our configuration)
 import mariadb
+
+# Property tests take the same examples each time, however slow the machine is.
+settings.register_profile(
+    "the same each time", derandomize=True, deadline=None, database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
+settings.load_profile("the same each time")
 
 #: Engines that have been connected since the last test.
 _ENGINES: set[Engine] = set()

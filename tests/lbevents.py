@@ -7,7 +7,6 @@ import re
 from functools import cache
 from typing import Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from lb.model import ulm
@@ -39,12 +38,6 @@ _ULM = {
     "DATE": "timestamp", "HOST": "host", "DG.PRIORITY": "priority", "DG.JOBID": "jobid", "DG.SEQCODE": "seqcode",
     "DG.USER": "user", "DG.SOURCE": "source",
 }  # fmt: skip
-
-
-def examples(most: int) -> settings:
-    """So many examples, the same ones each time, however slow the machine is."""
-    slow = [HealthCheck.too_slow, HealthCheck.filter_too_much]
-    return settings(max_examples=most, deadline=None, derandomize=True, database=None, suppress_health_check=slow)
 
 
 def values(field: Field) -> st.SearchStrategy[Any]:

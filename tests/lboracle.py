@@ -5,8 +5,6 @@ is a ledger that does on purpose what ``lb.model.corrections`` lists, as the ori
 recordings agree entirely, and with one of it left out they show what that one correction touches.
 """
 
-import gzip
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -27,9 +25,7 @@ from lb.model.status import Status
 from lb.model.times import format_seconds
 from lb.model.view import Flag
 from lb.storeproto import failure
-from shared import SHARED
 
-FILES: Final = ("examples", "traces", "generated-simple", "generated-other")
 READER: Final = "/DC=org/DC=example/CN=Test User"
 SERVER: Final = "localhost:9000"
 #: Who delivered everything; by the policy of the recordings he may log all that he likes.
@@ -45,17 +41,6 @@ OK: Final = [0, 0, "OK"]
 
 _CLOCK_WORDS: Final = (SERVER_TIME[0], format_seconds(SERVER_TIME))
 _JOBID: Final = re.compile(r'DG\.JOBID="([^"]*)"')
-
-
-@cache
-def cases(name: str) -> tuple[dict[str, Any], ...]:
-    """The cases of one file."""
-    with gzip.open(SHARED / "data" / "lb-oracle" / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
-        return tuple(json.loads(line) for line in lines)
-
-
-def all_cases() -> Iterator[dict[str, Any]]:
-    return (case for name in FILES for case in cases(name))
 
 
 # ---- as the original does it ----------------------------------------------------------------------------------------

@@ -6,11 +6,10 @@ from typing import Any
 from hypothesis import strategies as st
 
 from lb.model.status import ATTRIBUTES, SLOTS, STATES, Attribute, Kind, Status
-from lbevents import INTEGERS, TEXTS
+from lbevents import INTEGERS, MOMENTS, TEXTS
 
 OFF_THE_WIRE = frozenset({"user_fqans", "jdl_classad"})
 SHOWN = tuple(attribute for attribute in ATTRIBUTES if attribute.name not in OFF_THE_WIRE)
-_MOMENTS = st.tuples(st.integers(-60_000_000_000, 250_000_000_000), st.integers(0, 999_999))
 _PART = TEXTS.map(lambda text: text.replace(",", ".").replace("=", "."))
 
 
@@ -23,7 +22,7 @@ def values(attribute: Attribute, subjobs: st.SearchStrategy[Status]) -> st.Searc
         Kind.INT: INTEGERS,
         Kind.BOOL: st.booleans(),
         Kind.ENUM: st.sampled_from(attribute.values or ("",)),
-        Kind.TIME: _MOMENTS,
+        Kind.TIME: MOMENTS,
         Kind.TEXTS: st.lists(TEXTS, max_size=3),
         Kind.TAGS: st.dictionaries(TEXTS, TEXTS, max_size=3) if attribute.name == "user_tags" else resources,
         Kind.COUNTS: st.just((0,) * SLOTS) | st.tuples(*[_seconds_or_jobs(attribute)] * SLOTS),

@@ -11,7 +11,7 @@ from lb.model.events import EVENTS, Event
 from lb.model.jobid import JobId, JobIdError
 from lb.model.jobstate import JobState, StateVersionError
 from lb.model.seqcode import SeqCodeError
-from lb.model.times import format_date, parse_date
+from lb.model.times import DateError, format_date, parse_date
 from lb.model.ulm import UlmError
 
 _EVENT = Event(EVENTS["Purge"], (0, 0), "h", None, 0, JobId("h", 9000, "a"), "", "u", "LRMS")
@@ -135,7 +135,7 @@ PARSERS: dict[str, tuple[Callable[[bytes], object], tuple[type[Exception], ...]]
     "notification or command line": (any_line, (UlmError,)),
     "sequence codes": (codes, (SeqCodeError,)),
     "job id": (ids, (JobIdError,)),
-    "date": (dates, (ValueError,)),
+    "date": (dates, (DateError,)),
     "stored state": (stored_state, (StateVersionError,)),
     "life of a job": (life, ()),
 }

@@ -1,6 +1,5 @@
 """Access lists of jobs: every list, description and refusal of the oracle, and what a list permits."""
 
-import gzip
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -21,7 +20,8 @@ from lb.model.acl import Acl, AclError, Entry
 from lb.model.events import EVENTS, Event
 from lb.model.jobid import JobId
 from lb.model.jobstate import JobState
-from shared import SHARED, needs_shared
+from lbrecorded import all_cases
+from shared import needs_shared
 
 JOB = JobId("h", 9000, "job")
 JO, ANN = "/DC=org/DC=example/CN=Jo Doe", "/DC=org/DC=example/CN=Ann Oh"
@@ -42,12 +42,6 @@ def change(user: str, permission: str, kind: str, operation: str, *, id_type: st
 
 
 # ---- the oracle -----------------------------------------------------------------------------------------------------
-
-
-def cases() -> Iterator[dict[str, Any]]:
-    for name in FILES:
-        with gzip.open(SHARED / "data" / "lb-oracle" / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
-            yield from map(json.loads, lines)
 
 
 def statuses(case: dict[str, Any]) -> Iterator[tuple[dict[str, Any], bool]]:
@@ -110,7 +104,7 @@ def test_lists_and_refusals_of_the_original() -> None:
     """All of them; the statuses of subjobs inside that of their parent never show a list."""
     count: Counter[str] = Counter()
     wrong = {}
-    for case in cases():
+    for case in all_cases():
         lists = Lists()
         found = list(refusals(lists, case, count))
         for status, inside in statuses(case):
@@ -128,7 +122,7 @@ def test_lists_and_refusals_of_the_original() -> None:
 
 
 def recorded_lists() -> set[str]:
-    return {status["acl"] for case in cases() for status, _ in statuses(case) if "acl" in status}
+    return {status["acl"] for case in all_cases() for status, _ in statuses(case) if "acl" in status}
 
 
 @needs_shared

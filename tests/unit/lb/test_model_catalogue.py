@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from lb.model import events, seqcode
+from lb.model import seqcode, vocabulary
 from lb.model.catalogue import COMMON, Field, Kind, ws_name
 from lb.model.events import EVENTS, EVENTS_BY_CODE, FAMILIES, find_code, find_type
 from lb.model.since import LINES, UNKNOWN
@@ -161,7 +161,7 @@ def test_flags_of_the_priority() -> None:
     assert told == [(flag.name, flag.value) for flag in FLAGS]
     assert all(flag.doc for flag in FLAGS)
     names = {"EXCL": "EXCLUSIVE"}
-    assert all(getattr(events, names.get(flag.name, flag.name)) == flag.value for flag in FLAGS)
+    assert all(getattr(vocabulary, names.get(flag.name, flag.name)) == flag.value for flag in FLAGS)
 
 
 def test_since_is_a_line_or_unknown() -> None:

@@ -1,8 +1,5 @@
 """Connected jobs: what the events do to both ends, and what of it the oracle shows."""
 
-import gzip
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from errno import ENOENT
 from typing import Any
@@ -20,7 +17,8 @@ from lb.model.ledger import Ledger
 from lb.model.rules.store import Refusal
 from lb.model.seqcode import SeqCode
 from lb.model.vocabulary import INTERNAL
-from shared import SHARED, needs_shared
+from lbrecorded import cases_of
+from shared import needs_shared
 
 JOB, VM, OTHER = JobId("h", 9000, "job"), JobId("h", 9000, "vm"), JobId("elsewhere", 9000, "other")
 DN = "/DC=org/DC=example/CN=lb.example.org"
@@ -168,11 +166,6 @@ SERVER_TIME = (1 << 34, 0)
 NOT_REGISTERED = [700, ENOENT, "job not registered"]
 
 
-def cases() -> Iterator[dict[str, Any]]:
-    with gzip.open(SHARED / "data" / "lb-oracle" / "generated-other.jsonl.gz", "rt", encoding="utf-8") as lines:
-        yield from (case for case in map(json.loads, lines) if case["kind"] == "job connections")
-
-
 @dataclass
 class Jobs:
     """The jobs of one case as the server keeps them, with both ends of their connections."""
@@ -220,7 +213,7 @@ def ours(jobs: Jobs, jobid: JobId) -> tuple[str, str] | None:
 def test_connected_jobs_of_the_original() -> None:
     """Replies, states and times of both jobs: the reverse event is the latest update of a virtual machine only."""
     server_times = refused = 0
-    for case in cases():
+    for case in cases_of("job connections"):
         jobs = Jobs()
         for row in case["events"]:
             reply = row.get("reply", [0, 0, "OK"])
@@ -236,7 +229,7 @@ def test_connected_jobs_of_the_original() -> None:
 @needs_shared
 def test_both_ends_of_recorded_connections() -> None:
     kinds = set()
-    for case in cases():
+    for case in cases_of("job connections"):
         jobs = Jobs()
         for row in case["events"]:
             jobs.take(ulm.parse(row["ulm"]))

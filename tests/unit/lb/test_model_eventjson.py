@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import lbevents
@@ -79,7 +79,7 @@ def test_octets_that_are_no_text() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(EVENTS))
-@lbevents.examples(20)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_every_event_there_and_back(name: str, data: st.DataObject) -> None:
     event = data.draw(lbevents.events_of(EVENTS[name]))
@@ -90,7 +90,7 @@ def test_every_event_there_and_back(name: str, data: st.DataObject) -> None:
     assert "\n" not in to_json(event, compact=True)
 
 
-@lbevents.examples(50)
+@settings(max_examples=50)
 @given(lbevents.incomplete_events())
 def test_incomplete_events_there_and_back(event: Event) -> None:
     text = to_json(event)
@@ -179,7 +179,7 @@ def test_real_numbers() -> None:
             from_json(json.dumps(members)[:-1] + f', "quantity": {refused}}}')
 
 
-@lbevents.examples(300)
+@settings(max_examples=300)
 @given(st.binary(max_size=60))
 @example(b"\xff")
 def test_any_octets_are_an_event_or_our_error(raw: bytes) -> None:
@@ -194,7 +194,7 @@ JSON_VALUES: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-@lbevents.examples(300)
+@settings(max_examples=300)
 @given(st.sampled_from(sorted(json.loads(DONE))), JSON_VALUES)
 def test_any_value_of_a_member_is_read_or_our_error(key: str, value: Any) -> None:
     try:

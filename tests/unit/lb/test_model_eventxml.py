@@ -1,7 +1,7 @@
 """The XML form of events: the answer of the original octet for octet, every event there and back, what is refused."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lbevents
@@ -55,7 +55,7 @@ def test_empty_elements_and_nulls_are_unset() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(EVENTS))
-@lbevents.examples(20)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_every_event_there_and_back(name: str, data: st.DataObject) -> None:
     event = data.draw(lbevents.events_of(EVENTS[name]))
@@ -63,7 +63,7 @@ def test_every_event_there_and_back(name: str, data: st.DataObject) -> None:
     assert from_xml(xml) == from_xml(xml.encode("latin-1")) == event
 
 
-@lbevents.examples(50)
+@settings(max_examples=50)
 @given(lbevents.incomplete_events())
 def test_incomplete_events_there_and_back(event: Event) -> None:
     xml = to_xml(event)
@@ -106,7 +106,7 @@ def test_refused(old: str, new: str, element: str) -> None:
     assert caught.value.field == element
 
 
-@lbevents.examples(100)
+@settings(max_examples=100)
 @given(st.binary(max_size=80))
 def test_any_octets_are_an_event_or_our_error(raw: bytes) -> None:
     with pytest.raises(NativeError):

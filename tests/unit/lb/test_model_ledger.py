@@ -17,7 +17,8 @@ from lb.model.rules.store import Refusal, Sender
 from lb.model.view import Flag
 from lb.model.vocabulary import EXCLUSIVE
 from lbbench import code
-from shared import SHARED, needs_shared
+from lbrecorded import DUMPS, TRACES
+from shared import needs_shared
 
 USER = "/DC=org/DC=example/CN=Test User"
 OTHER = "/DC=org/DC=example/CN=Other User"
@@ -409,7 +410,7 @@ def test_the_real_collection(again: bool) -> None:
     """100 subjobs, 1,782 events (lb.md 16.3)."""
     ledger, refused = Ledger(), []
     for name in ("perf_collection_avg_events.reg.log", "perf_collection_avg_events.log"):
-        for line in (SHARED / "data" / "lb-traces" / name).read_bytes().splitlines():
+        for line in (TRACES / name).read_bytes().splitlines():
             each = ulm.parse(line, complete=False)
             refused += [each] if each.missing or ledger.take(each) else []
     assert len(ledger.jobs) == 101
@@ -426,7 +427,7 @@ def test_the_real_collection(again: bool) -> None:
 @pytest.mark.parametrize("name", ["dump1.log", "dump4.log"])
 def test_the_provenance_challenge_of_2006(name: str) -> None:
     ledger = Ledger()
-    for line in (SHARED / "data" / "challenge-2006" / name).read_bytes().splitlines():
+    for line in (DUMPS / name).read_bytes().splitlines():
         each = ulm.parse(line, complete=False)
         if not each.missing:
             ledger.take(each)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lbsequences as sequences
@@ -16,10 +16,7 @@ from lb.model.rules import parents
 from lb.model.status import STATES
 from lbsequences import JOB_TYPES, PARENT
 
-properties = settings(
-    derandomize=True, deadline=None, max_examples=50, database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+properties = settings(max_examples=50)
 CHILDREN = subjobs(PARENT, "seed", 3)
 PARENTS = ("DAG", "COLLECTION", "FILE_TRANSFER_COLLECTION")
 FINAL = frozenset({"Aborted", "Cancelled", "Cleared"})

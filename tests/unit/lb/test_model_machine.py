@@ -1,7 +1,5 @@
 """The state machine: the ways into each state, order, resubmission, ownership, parents, restarts."""
 
-import gzip
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,7 +14,8 @@ from lb.model.jobstate import JobState
 from lb.model.machine import Outcome
 from lb.model.rules import parents
 from lb.model.seqcode import SeqCode
-from shared import SHARED, needs_shared
+from lbrecorded import cases
+from shared import needs_shared
 
 JOB = JobId.parse("https://localhost:9000/abc")
 OWNER = "/CN=Test User"
@@ -266,10 +265,7 @@ def test_recompute_needs_events_and_a_registration() -> None:
 
 @needs_shared
 def test_a_job_stored_after_every_event_ends_the_same() -> None:
-    path = SHARED / "data" / "lb-oracle" / "generated-simple.jsonl.gz"
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        cases = [json.loads(line) for line, _ in zip(lines, range(150), strict=False)]
-    for case in cases:
+    for case in cases("generated-simple")[:150]:
         kept, stored = machine.new_status(JOB), machine.new_status(JOB).dump()
         for row in case["events"]:
             if row.get("reply", [0, 0, "OK"]) == [0, 0, "OK"]:

@@ -1,13 +1,12 @@
 """The native forms of a status, both ways: the XML of the original octet for octet, and all that can exist."""
 
-import gzip
 import json
 import re
 from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from captures import body
@@ -15,11 +14,10 @@ from lb.model import native, nativexml
 from lb.model.native import from_object, from_xml, to_object, to_xml, trouble_of
 from lb.model.nativexml import NativeError, escape, unescape
 from lb.model.status import Status
-from lbevents import examples
+from lbrecorded import FILES, cases
 from lbstatuses import SHOWN, statuses, values
-from shared import SHARED, needs_shared
+from shared import needs_shared
 
-FILES = ("examples", "traces", "generated-simple", "generated-other")
 CLOCK = 1 << 34
 """Stands for the server's clock; the oracle has the word SERVER-TIME there."""
 
@@ -28,11 +26,10 @@ CLOCK = 1 << 34
 def recorded(name: str) -> tuple[tuple[str, dict[str, Any], str], ...]:
     """(case, object, XML) of every status of the original."""
     found = []
-    with gzip.open(SHARED / "data" / "lb-oracle" / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
-        for case in map(json.loads, lines):
-            for row in (case, *case.get("others", {}).values()):
-                if row.get("status_xml"):
-                    found.append((case["name"], row["status"], row["status_xml"]))
+    for case in cases(name):
+        for row in (case, *case.get("others", {}).values()):
+            if row.get("status_xml"):
+                found.append((case["name"], row["status"], row["status_xml"]))
     return tuple(found)
 
 
@@ -82,7 +79,7 @@ def test_an_answer_without_states() -> None:
     assert states and all(status == Status(state="Unknown") for status in states)
 
 
-@examples(150)
+@settings(max_examples=150)
 @given(statuses(), st.integers(0, 5))
 def test_every_status_there_and_back(status: Status, indent: int) -> None:
     shown = to_object(status)
@@ -94,7 +91,7 @@ def test_every_status_there_and_back(status: Status, indent: int) -> None:
 
 
 @pytest.mark.parametrize("name", [attribute.name for attribute in SHOWN])
-@examples(15)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_every_attribute_there_and_back(name: str, data: st.DataObject) -> None:
     attribute = next(item for item in SHOWN if item.name == name)
@@ -120,7 +117,7 @@ def test_texts() -> None:
     assert unescape(None) == unescape("") == ""
 
 
-@examples(100)
+@settings(max_examples=100)
 @given(st.binary(max_size=40))
 def test_any_octets_survive_as_a_text(raw: bytes) -> None:
     text = raw.decode("utf-8", "surrogateescape")
@@ -213,7 +210,7 @@ def test_refused_objects(shown: Any, element: str) -> None:
     assert caught.value.field == element
 
 
-@examples(100)
+@settings(max_examples=100)
 @given(st.binary(max_size=80))
 def test_any_octets_are_a_status_or_our_error(raw: bytes) -> None:
     for text in (raw, b'<jobStat name="Done">' + raw + b"</jobStat>"):

@@ -35,7 +35,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import lbsequences as sequences
@@ -49,10 +49,7 @@ from lb.model.vocabulary import SOURCES
 from lbsequences import GLITE_TYPES, JOB_TYPES, LM, WM, lived, run
 
 ORDERED = (*GLITE_TYPES, "PBS", "CONDOR")
-properties = settings(
-    derandomize=True, deadline=None, max_examples=40, database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-)
+properties = settings(max_examples=40)
 each_type = pytest.mark.parametrize("jobtype", JOB_TYPES)
 
 

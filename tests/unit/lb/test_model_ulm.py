@@ -1,12 +1,10 @@
 """Event lines: tolerated and refused forms, round trips for every event that can exist and for all real lines."""
 
-import gzip
-import json
 import re
 from decimal import Decimal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lbevents
@@ -16,7 +14,8 @@ from lb.model.events import EVENTS, Event
 from lb.model.jobid import JobId
 from lb.model.times import DATE_LENGTH, format_date, parse_date
 from lb.model.ulm import UlmError, parse, write
-from shared import SHARED, needs_shared
+from lbrecorded import all_cases, real_lines
+from shared import needs_shared
 
 CODE = "UI=000003:NS=0000000000:WM=000000:BH=0000000000:JSS=000000:LM=000000:LRMS=000000:APP=000000:LBS=000000"
 LINE = (
@@ -230,7 +229,7 @@ def test_long_lines_take_linear_time() -> None:
 # ---- round trips ----------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name", sorted(EVENTS))
-@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15)
 @given(data=st.data())
 def test_every_event_survives_writing_and_reading(name: str, data: st.DataObject) -> None:
     event = data.draw(lbevents.events_of(EVENTS[name]))
@@ -238,26 +237,16 @@ def test_every_event_survives_writing_and_reading(name: str, data: st.DataObject
     assert parse(ulm.encode(write(event, arrived=True))) == event
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 @given(lbevents.incomplete_events())
 def test_what_an_incomplete_line_has_survives_as_well(event: Event) -> None:
     assert parse(write(event, arrived=True), complete=False) == event
 
 
-def real_lines() -> list[bytes]:
-    folders = (SHARED / "data" / "lb-traces", SHARED / "data" / "challenge-2006")
-    files = [path for folder in folders for path in sorted(folder.glob("*.log"))]
-    return [line for path in files for line in path.read_bytes().split(b"\n") if line.strip()]
-
-
 def accepted_lines() -> list[str]:
     """All lines of the oracle that the original stored."""
-    found = []
-    for path in sorted((SHARED / "data" / "lb-oracle").glob("*.gz")):
-        with gzip.open(path, "rt", encoding="utf-8") as cases:
-            rows = [row for case in cases for row in json.loads(case)["events"]]
-        found += [row["ulm"] for row in rows if row.get("reply", [0]) and row.get("reply", [0])[0] == 0]
-    return found
+    rows = [row for case in all_cases() for row in case["events"]]
+    return [row["ulm"] for row in rows if row.get("reply", [0]) and row.get("reply", [0])[0] == 0]
 
 
 def content(line: str) -> dict[str, str]:

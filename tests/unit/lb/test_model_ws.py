@@ -6,12 +6,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
 import captures
-import lbevents
 import soap.contract
 from lb.model import eventxml, native, nativexml, ulm
 from lb.model.catalogue import Kind as EventKind
@@ -109,7 +108,7 @@ SENT_STATUSES = statuses().map(sendable)
 # ---- round trips ----------------------------------------------------------------------------------------------------
 
 
-@lbevents.examples(100)
+@settings(max_examples=100)
 @given(events())
 def test_an_event_comes_back_as_xml_holds_it(event: Event) -> None:
     record = event_to_ws(event, TYPES)
@@ -120,7 +119,7 @@ def test_an_event_comes_back_as_xml_holds_it(event: Event) -> None:
     assert event_to_ws(shown, TYPES) == record
 
 
-@lbevents.examples(100)
+@settings(max_examples=100)
 @given(SENT_STATUSES)
 def test_a_status_comes_back_as_xml_holds_it(status: Status) -> None:
     record = status_to_ws(status, TYPES)
@@ -299,7 +298,7 @@ ANYTHING = st.recursive(
 )  # fmt: skip
 
 
-@lbevents.examples(100)
+@settings(max_examples=100)
 @given(st.data())
 def test_any_record_is_read_or_refused(data: st.DataObject) -> None:
     event = event_to_ws(data.draw(events()), TYPES)

@@ -1,7 +1,5 @@
 """The LB contract files: made from the tables, loadable by zeep and gSOAP, true to what the original sends."""
 
-import gzip
-import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -18,7 +16,8 @@ from lb.model.events import EVENTS
 from lb.model.jobid import JobId
 from lb.model.jobstate import JobState
 from lb.model.wsdl_tables import OPERATIONS
-from shared import ROOT, SHARED, needs_shared
+from lbrecorded import cases
+from shared import ROOT, needs_shared
 
 WSDL = ROOT / "wsdl"
 XSD = "{http://www.w3.org/2001/XMLSchema}"
@@ -86,8 +85,7 @@ def test_all_recorded_events_and_their_statuses_fit_the_contract(tmp_path: Path)
     contract = soap.contract.load("LB")
     checker, sent = schema(tmp_path), []
     jobs: dict[JobId, JobState] = {}
-    with gzip.open(SHARED / "data" / "lb-oracle" / "generated-other.jsonl.gz", "rt", encoding="utf-8") as lines:
-        rows = [row for line in lines for row in json.loads(line)["events"] if row.get("reply", 0) == 0]
+    rows = [row for case in cases("generated-other") for row in case["events"] if row.get("reply", 0) == 0]
     for row in rows[::3]:
         event = ulm.parse(row["ulm"])
         jobs[event.jobid] = machine.apply(jobs.get(event.jobid) or machine.new_status(event.jobid), event)

@@ -13,7 +13,8 @@ import pytest
 
 from lb.model import corrections
 from lb.model.corrections import CORRECTIONS, Correction
-from lboracle import FILES, Comparison, all_cases, cases
+from lboracle import Comparison
+from lbrecorded import FILES, all_cases, cases
 from shared import SHARED, needs_shared
 
 pytestmark = needs_shared

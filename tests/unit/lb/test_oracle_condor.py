@@ -6,12 +6,9 @@ all recorded sequences must agree. With the real codes, only what depends on one
 written down here (``LATE``, ``UNHEARD``).
 """
 
-import gzip
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import pytest
@@ -23,7 +20,8 @@ from lb.model.jobstate import JobState
 from lb.model.rules import condor
 from lb.model.seqcode import CondorCode, SeqCodeError, compare
 from lb.model.view import Flag, view
-from shared import SHARED, needs_shared
+from lbrecorded import cases_of
+from shared import needs_shared
 
 FLAGS = Flag.CLASSADD | Flag.CHILDREN | Flag.CHILDSTAT
 
@@ -77,12 +75,6 @@ UNHEARD = frozenset(
 # ---- the oracle -----------------------------------------------------------------------------------------------------
 
 
-@cache
-def cases() -> tuple[dict[str, Any], ...]:
-    with gzip.open(SHARED / "data" / "lb-oracle" / "generated-other.jsonl.gz", "rt", encoding="utf-8") as lines:
-        return tuple(case for case in map(json.loads, lines) if case["kind"] == "CONDOR")
-
-
 def differences(case: dict[str, Any], reading: Reading, count: Counter[str]) -> Iterator[str]:
     """Names of what differs: ``state`` for the state after an event, else an attribute of the status."""
     job: JobState | None = None
@@ -105,19 +97,19 @@ def differences(case: dict[str, Any], reading: Reading, count: Counter[str]) -> 
 def all_differences(reading: Reading) -> Counter[str]:
     count: Counter[str] = Counter()
     found: Counter[str] = Counter()
-    different = 0
-    for case in cases():
+    recorded, different = cases_of("CONDOR"), 0
+    for case in recorded:
         names = list(differences(case, reading, count))
         different += bool(names)
         found.update(names)
     label = f"CONDOR, {reading.__name__.replace('_', ' ')}"
-    print(f"\n{label}: {len(cases())} cases, {dict(count)}, different {different}: {dict(found)}")
+    print(f"\n{label}: {len(recorded)} cases, {dict(count)}, different {different}: {dict(found)}")
     return found
 
 
 @needs_shared
 def test_with_the_eyes_of_the_original() -> None:
-    assert len(cases()) == 57
+    assert len(cases_of("CONDOR")) == 57
     assert all_differences(nothing_read) == {}
 
 
@@ -134,7 +126,7 @@ def test_what_differs_when_codes_are_read(reading: Reading, expected: frozenset[
 def test_a_difference_means_a_late_event_or_a_daemon() -> None:
     """Cases that arrived in order and in which no daemon matters agree as they are."""
     agree = 0
-    for case in cases():
+    for case in cases_of("CONDOR"):
         events = [ulm.parse(row["ulm"]) for row in case["events"]]
         codes = [event.seqcode for event in events if parsed(event) is not None]
         in_order = all(compare(left, right) <= 0 for left, right in zip(codes, codes[1:], strict=False))

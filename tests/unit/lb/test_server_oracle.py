@@ -5,15 +5,14 @@ how, test_oracle.py proves. Besides, access lists and connections between jobs a
 without what else they would do; and of our words about rights the original's are only the beginning.
 """
 
-import gzip
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import lbrecorded
 from lb.model import corrections, native, ulm
 from lb.model.jobid import JobId
 from lb.model.view import Flag
@@ -46,12 +45,11 @@ ANSWERED_OTHERWISE = frozenset({"rights-of-the-owner", "unregistered-parent", "m
 NOT_COMPARED = frozenset({"recomputation", "condor-code", "virtual-machine-owner"})
 
 
-def cases(name: str) -> Iterator[dict[str, Any]]:
-    with gzip.open(SHARED / "data" / "lb-oracle" / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
-        for text in lines:
-            case = json.loads(text)
-            if not any(event.get("server_failed") for event in case["events"]):
-                yield case
+def cases(name: str) -> list[dict[str, Any]]:
+    """Those in which the original lived to the end."""
+    return [
+        case for case in lbrecorded.cases(name) if not any(event.get("server_failed") for event in case["events"])
+    ]
 
 
 def agrees(expected: list[Any], reply: Reply) -> bool:

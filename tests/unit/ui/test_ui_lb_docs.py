@@ -5,7 +5,8 @@ import re
 import pytest
 
 import helps
-from shared import ROOT, SHARED, needs_shared
+from lbrecorded import DUMPS
+from shared import ROOT, needs_shared
 
 PAGE = ROOT / "docs" / "event-files.md"
 PROGRAMS = {"glite-lb-state": "ui.lb_state", "glite-lb-event": "ui.lb_event"}
@@ -24,5 +25,5 @@ def test_there_are_examples() -> None:
 @needs_shared
 @pytest.mark.parametrize(("command", "shown"), examples())
 def test_the_examples_of_the_page(command: str, shown: str) -> None:
-    done = helps.shell(command, SHARED / "data" / "challenge-2006", PROGRAMS)
+    done = helps.shell(command, DUMPS, PROGRAMS)
     assert done.stdout.decode().rstrip() == shown

@@ -19,12 +19,10 @@ from lb.model.catalogue import COMMON
 from lb.model.events import EVENTS
 from lb.model.times import parse_date
 from lblines import JOB, done, line, registration, running, written
-from shared import ROOT, SHARED, needs_shared
+from lbrecorded import DUMPS, TRACES
+from shared import ROOT, needs_shared
 from ui import lb_event, lb_files
 from ui.lb_explain import excerpt
-
-DUMPS = SHARED / "data" / "challenge-2006"
-TRACES = SHARED / "data" / "lb-traces"
 
 
 def event(*arguments: object) -> Result:

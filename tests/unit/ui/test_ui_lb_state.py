@@ -19,13 +19,13 @@ from lb.model import ulm
 from lb.model.corrections import of_case
 from lb.model.times import format_date
 from lblines import CODE, JOB, done, line, registration, running, written
-from lboracle import FILES, OK, cases
-from shared import ROOT, SHARED, needs_shared
+from lboracle import OK
+from lbrecorded import DUMPS, FILES, TRACES, cases
+from shared import ROOT, needs_shared
 from ui import lb_files, lb_state
 from ui.frame import UiError
 
-DUMPS = SHARED / "data" / "challenge-2006"
-TRACES = SHARED / "data" / "lb-traces"
+
 def state(*arguments: object) -> Result:
     """The command in this process."""
     result = CliRunner().invoke(lb_state.command, [str(each) for each in arguments], standalone_mode=False)
