@@ -1,10 +1,12 @@
-"""Whole numbers in text as C's ``atoi`` reads them: the digits in front, whatever follows; 0 when there are none."""
+"""C's ``int``, and whole numbers in text as its ``atoi`` reads them: the digits in front, 0 when there are none."""
 
 import re
 from typing import Final
 
 INT_BITS: Final = 32
-"""Size of C's ``int``; what is larger is cut to it."""
+"""Size of C's ``int``, which all numbers of events and statuses have; what is larger is cut to it."""
+INT_MIN: Final = -(1 << INT_BITS - 1)
+INT_MAX: Final = (1 << INT_BITS - 1) - 1
 LONG_BITS: Final = 64
 """Size of what ``atoi`` reads into; what is larger is the largest of them."""
 
@@ -18,4 +20,4 @@ def atoi(text: str) -> int:
     if match is None or not match[2]:
         return 0
     number = max(-(1 << LONG_BITS - 1), min(int(match[1] + match[2]), (1 << LONG_BITS - 1) - 1))
-    return (number + (1 << INT_BITS - 1)) % (1 << INT_BITS) - (1 << INT_BITS - 1)
+    return (number - INT_MIN) % (1 << INT_BITS) + INT_MIN

@@ -1,17 +1,12 @@
-"""What the forms of an event in JSON and in XML have in common: names, unset fields, real numbers, lists of tags."""
+"""What the forms of events and statuses have in common: unset fields, real numbers, lists of tags as one text."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from lb.model.catalogue import COMMON, Common, EventType
+from lb.model.catalogue import COMMON, EventType
 from lb.model.events import NO_JOB, Event
 
 Tags = tuple[tuple[str, str], ...]
-
-
-def key_of(common: Common) -> str:
-    """Name of a common field in JSON and XML."""
-    return "jobId" if common.name == "jobid" else common.name
 
 
 _UNSET: Final[Mapping[str, Any]] = {
@@ -30,7 +25,7 @@ _UNSET: Final[Mapping[str, Any]] = {
 
 def absent(kind: EventType, common: Mapping[str, Any], fields: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The required fields that are not there, each as its key and its ULM name."""
-    missing = [(key_of(row), row.ulm) for row in COMMON if row.required and row.name not in common]
+    missing = [(row.xml, row.ulm) for row in COMMON if row.required and row.name not in common]
     return missing + [(item.name, item.ulm) for item in kind.fields if item.required and item.name not in fields]
 
 

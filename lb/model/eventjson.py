@@ -34,11 +34,12 @@ from json.encoder import encode_basestring as quote
 from math import isfinite
 from typing import Any, Final
 
+from lb.model.atoi import INT_MAX, INT_MIN
 from lb.model.catalogue import COMMON, EventType, Field, Kind
 from lb.model.errors import ModelError
-from lb.model.eventforms import Tags, absent, assemble, key_of, read_tags, write_real, write_tags
+from lb.model.eventforms import Tags, absent, assemble, read_tags, write_real, write_tags
 from lb.model.events import EVENTS, Event, find_type
-from lb.model.jobid import JobId, JobIdError
+from lb.model.jobid import MAX_PORT, JobId, JobIdError
 from lb.model.times import DateError, format_date, parse_date
 from lb.model.ulm import (
     MAX_LINE,
@@ -48,7 +49,7 @@ from lb.model.ulm import (
     PARSE_KEY_MISUSE,
     PARSE_MSG_INCOMPLETE,
     decode,
-    encode,
+    joined,
 )
 from lb.model.vocabulary import LEVEL_CODES, SOURCE_CODES
 
@@ -131,7 +132,7 @@ def _null(field: Field) -> str:
 
 def _layout(kind: EventType) -> tuple[tuple[str, str], list[tuple[str, Callable[[Any], str], str]]]:
     """The text of all members with %s for the values, broad and compact; the specific fields with their writers."""
-    keys = [*map(key_of, COMMON), *(field.name for field in kind.fields)]
+    keys = [*(row.xml for row in COMMON), *(field.name for field in kind.fields)]
     broad = ",\n".join([f'  "type" : "{kind.name}"', *(f'  "{key}" : %s' for key in keys)])
     narrow = ", ".join([f'"type": "{kind.name}"', *(f'"{key}": %s' for key in keys)])
     fields = [(field.name, _WRITERS[field.kind], _null(field)) for field in kind.fields]
@@ -252,10 +253,8 @@ def _wrong(key: str, value: Any, wanted: str) -> EventJsonError:
 def _text(key: str, value: Any) -> str:
     if not isinstance(value, str):
         raise _wrong(key, value, "a text")
-    if value.isascii():
-        return value
     try:
-        return decode(encode(value))
+        return joined(value)
     except UnicodeEncodeError:
         raise _wrong(key, value, "a text of characters") from None
 
@@ -299,12 +298,12 @@ def _tags(key: str, value: Any) -> Tags:
     return tags
 
 
-_INT: Final = partial(_whole, least=-(1 << 31), most=(1 << 31) - 1)
+_INT: Final = partial(_whole, least=INT_MIN, most=INT_MAX)
 _SOURCE: Final = partial(_name, names=frozenset(SOURCE_CODES))
 _PLAIN: Final[dict[Kind, tuple[Read, Any]]] = {
     Kind.TEXT: (_text, ""),
     Kind.INT: (_INT, None),
-    Kind.PORT: (partial(_whole, least=0, most=65535), None),
+    Kind.PORT: (partial(_whole, least=0, most=MAX_PORT), None),
     Kind.DOUBLE: (_real, None),
     Kind.SOURCE: (_SOURCE, None),
     Kind.JOBID: (_job, None),
@@ -324,7 +323,7 @@ _COMMON: Final[dict[str, tuple[Read, Any]]] = {
 
 def _readers(kind: EventType) -> dict[str, tuple[str, Read, Any, bool]]:
     """Key -> (field, how it is read, what means "unset", whether it is a specific field)."""
-    rows = {key_of(row): (row.name, *_COMMON[row.kind], False) for row in COMMON}
+    rows = {row.xml: (row.name, *_COMMON[row.kind], False) for row in COMMON}
     for field in kind.fields:
         rows[field.name] = (field.name, *_reader(field), True)
     return rows

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
+from lb.model.atoi import INT_MAX, INT_MIN
 from lb.model.catalogue import COMMON, EventType, Field, Kind
-from lb.model.eventforms import Tags, absent, assemble, key_of, read_tags, write_real, write_tags
+from lb.model.eventforms import Tags, absent, assemble, read_tags, write_real, write_tags
 from lb.model.events import EVENTS, Event, find_type
-from lb.model.jobid import JobId, JobIdError
+from lb.model.jobid import MAX_PORT, JobId, JobIdError
 from lb.model.nativexml import (
     CRLF,
     NativeError,
@@ -74,7 +75,7 @@ _COMMON_KINDS: Final[dict[str, Write]] = {
     "jobid": _PLAIN_WRITERS[Kind.JOBID],
     "logsrc": str,
 }
-_COMMON_WRITERS: Final = tuple((row.name, row.ulm, key_of(row), _COMMON_KINDS[row.kind]) for row in COMMON)
+_COMMON_WRITERS: Final = tuple((row.name, row.ulm, row.xml, _COMMON_KINDS[row.kind]) for row in COMMON)
 
 
 def _writer(field: Field) -> Write:
@@ -141,7 +142,7 @@ def _read_plain(_name: str, text: str) -> str:
     return text
 
 
-def _read_number(name: str, text: str, *, null: int, least: int = -(1 << 31), most: int = (1 << 31) - 1) -> int | None:
+def _read_number(name: str, text: str, *, null: int, least: int = INT_MIN, most: int = INT_MAX) -> int | None:
     value = number(name, text, least, most)
     return None if value == null else value
 
@@ -184,7 +185,7 @@ def _read_tags(name: str, text: str) -> Tags | None:
 
 _PLAIN_READERS: Final[dict[Kind, Read]] = {
     Kind.TEXT: _read_text,
-    Kind.PORT: partial(_read_number, null=0, least=0, most=65535),
+    Kind.PORT: partial(_read_number, null=0, least=0, most=MAX_PORT),
     Kind.DOUBLE: _read_real,
     Kind.SOURCE: _read_source,
     Kind.JOBID: _read_job,
@@ -211,7 +212,7 @@ def _reader(field: Field) -> Read:
 
 def _readers(kind: EventType) -> dict[str, tuple[str, Read, bool]]:
     """Element -> (field, how it is read, whether it is a specific one)."""
-    common = {key_of(row): (row.name, _COMMON_READERS[row.kind], False) for row in COMMON}
+    common = {row.xml: (row.name, _COMMON_READERS[row.kind], False) for row in COMMON}
     return common | {field.name: (field.name, _reader(field), True) for field in kind.fields}
 
 

@@ -12,6 +12,7 @@ from sys import intern
 from types import MappingProxyType
 from typing import Any, Final
 
+from lb.model.atoi import INT_MAX, INT_MIN
 from lb.model.errors import ModelError
 from lb.model.frozen import Frozen
 from lb.model.status import ATTRIBUTES, NAMES, SLOTS, STATES, ZEROS, Attribute, Kind, Status, StatusDraft
@@ -126,8 +127,6 @@ _COMMON: Final = frozenset(
     {"owner", "parent_job", "destination", "network_server", "ui_host", "reason", "location", "ce_node"}
 )
 """Attributes whose texts many jobs have in common: one text for all of them saves memory."""
-_INT_MAX: Final = (1 << 31) - 1
-"""Largest number of a status: all of them have 32 bits."""
 
 
 def _plain(value: Any) -> Any:
@@ -148,7 +147,7 @@ def _common(value: Any) -> str:
 
 
 def _number(value: Any) -> int:
-    if type(value) is not int or not -_INT_MAX - 1 <= value <= _INT_MAX:
+    if type(value) is not int or not INT_MIN <= value <= INT_MAX:
         raise TypeError(f"{value!r} is no number of 32 bits")
     return value
 

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
+from lb.model.atoi import INT_MAX
 from lb.model.eventforms import read_tags, write_tags
 from lb.model.nativexml import CRLF, NativeError, escape, moment, number, only_text, parse, unescape, wrong
-from lb.model.status import ATTRIBUTE, ATTRIBUTES, SLOTS, STATE_CODES, STATES, Attribute, Kind, Status
+from lb.model.status import ATTRIBUTE, ATTRIBUTES, MAX_LEVELS, SLOTS, STATE_CODES, STATES, Attribute, Kind, Status
 from lb.model.times import FIRST, LAST, format_seconds
-from lb.model.ulm import decode, encode
+from lb.model.ulm import joined
 
 _STRUCTURED: Final = (
     "possible_destinations",
@@ -30,12 +31,10 @@ _HIDDEN: Final = frozenset({"user_fqans", "jdl_classad", *_STRUCTURED})
 _SCALARS: Final = tuple(attribute for attribute in ATTRIBUTES if attribute.name not in _HIDDEN)
 _INDENT: Final = 3
 """Tabs before the elements in a ``jobStat``, however deep it stands."""
-_MOST_DEPTH: Final = 64
-"""Levels of subjobs; the middleware knows two."""
 _ITEM: Final = {"children": "jobId", "possible_destinations": "name", "possible_ce_nodes": "name"}
 """Name of the inner elements of a list of texts."""
 
-_LIMITS: Final = {"children_hist": (0, (1 << 31) - 1), "stateEnterTimes": (FIRST, LAST)}
+_LIMITS: Final = {"children_hist": (0, INT_MAX), "stateEnterTimes": (FIRST, LAST)}
 """Least and greatest number of a list by state: subjobs, seconds."""
 
 Trouble = tuple[int, str]
@@ -80,10 +79,8 @@ def _held(status: Status) -> Iterator[tuple[str, Any]]:
 def _read_text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise wrong(name, value, "a text")
-    if value.isascii():
-        return value
     try:
-        return decode(encode(value))
+        return joined(value)
     except UnicodeEncodeError:
         raise wrong(name, value, "a text of characters") from None
 
@@ -145,8 +142,8 @@ def from_object(shown: Mapping[str, Any]) -> Status:
 def _from_object(shown: object, depth: int) -> Status:
     if not isinstance(shown, Mapping):
         raise wrong("", shown, "the object of a status")
-    if depth > _MOST_DEPTH:
-        raise NativeError("children_states", f"more than {_MOST_DEPTH} levels")
+    if depth > MAX_LEVELS:
+        raise NativeError("children_states", f"more than {MAX_LEVELS} levels")
     values: dict[str, Any] = {}
     for name, value in shown.items():
         if name == "@name":

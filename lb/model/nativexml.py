@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
 from guarded import xml
+from lb.model.atoi import INT_MAX, INT_MIN
 from lb.model.errors import ModelError
 from lb.model.times import FIRST, LAST, Timestamp
 from lb.model.ulm import decode, encode
@@ -94,7 +95,7 @@ def only_text(element: Any) -> str:
 # ---- values ---------------------------------------------------------------------------------------------------------
 
 
-def number(name: str, text: object, least: int = -(1 << 31), most: int = (1 << 31) - 1) -> int:
+def number(name: str, text: object, least: int = INT_MIN, most: int = INT_MAX) -> int:
     """A decimal number. Raises ``NativeError``."""
     if not isinstance(text, str) or _NUMBER.fullmatch(text) is None or not least <= int(text) <= most:
         raise wrong(name, text, f"a number from {least} to {most}")

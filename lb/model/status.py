@@ -54,6 +54,8 @@ STATE_DOC: Final[Mapping[str, str]] = {
 SLOTS: Final = len(STATES)
 ZEROS: Final = (0,) * SLOTS
 """A list indexed by state code that counts nothing; one for all."""
+MAX_LEVELS: Final = 64
+"""Most statuses within each other that are read: a limit of ours, jobs of the middleware have three levels."""
 TERMINAL: Final = frozenset({"Aborted", "Cancelled", "Cleared", "Purged"})
 
 

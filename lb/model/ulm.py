@@ -31,34 +31,35 @@ can be read.
 import re
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from lb.model.atoi import atoi
 from lb.model.catalogue import COMMON, EventType, Field, Kind
 from lb.model.errors import ModelError
+from lb.model.eventforms import write_tags
 from lb.model.events import EVENTS, NO_JOB, Event, find_type
 from lb.model.jobid import JobId, JobIdError
 from lb.model.times import DateError, Timestamp, format_date, parse_date
 from lb.model.vocabulary import LEVELS, SOURCE_BY_NAME
 
-PARSE_BROKEN_ULM = 1401
-PARSE_EVENT_UNDEF = 1402
-PARSE_MSG_INCOMPLETE = 1403
-PARSE_KEY_DUPLICITY = 1404
-PARSE_KEY_MISUSE = 1405
+PARSE_BROKEN_ULM: Final = 1401
+PARSE_EVENT_UNDEF: Final = 1402
+PARSE_MSG_INCOMPLETE: Final = 1403
+PARSE_KEY_DUPLICITY: Final = 1404
+PARSE_KEY_MISUSE: Final = 1405
 
-MAX_FIELDS = 100
+MAX_FIELDS: Final = 100
 """Fields in one line (lb.md 2.1); the original dies beyond that, we answer 1401."""
-MAX_LINE = 102_400_000
+MAX_LINE: Final = 102_400_000
 """Characters of one line: the largest message the protocols carry (lb.md 2.2)."""
-PROGRAM = "edg-wms"
+PROGRAM: Final = "edg-wms"
 """The constant value of PROG."""
 
 _FIELD = re.compile(r'([A-Za-z0-9._-]++)=(?:"((?:[^"\\]++|\\.)*+)"|([^ \t\n\v\f\r"\\=]*+))(?:[ \t]++|\Z)', re.DOTALL)
 _BLANKS = " \t\r\n"
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _REAL = re.compile(r"[ \t\n\v\f\r]*+([+-]?+)0*+([0-9]{0,400}+)((?:\.[0-9]*+)?+)((?:[eE][+-]?+[0-9]{1,4}+)?+)")
-_REAL_DIGITS = 400
+_REAL_DIGITS: Final = 400
 """Digits of a fraction that are looked at; the smallest double has its first one at place 324."""
 
 
@@ -85,6 +86,14 @@ def decode(raw: bytes) -> str:
 def encode(text: str) -> bytes:
     """The bytes that ``decode`` came from."""
     return text.encode("utf-8", "surrogateescape")
+
+
+def joined(text: str) -> str:
+    """The text as ``decode`` gives it, bytes that together are a character made one.
+
+    ``UnicodeEncodeError`` for half a character that stands for no byte.
+    """
+    return text if text.isascii() else decode(encode(text))
 
 
 def parse(line: str | bytes, *, complete: bool = True) -> Event:
@@ -151,35 +160,12 @@ def _the_type(value: str, before: EventType | None, position: int) -> EventType:
 
 def _unescape(value: str) -> str:
     plain = _ESCAPED.sub(lambda match: "\n" if match[1] == "n" else match[1], value)
-    return plain if plain.isascii() else decode(encode(plain))  # an escape may have kept apart what is UTF-8 together
+    return joined(plain)  # an escape may have kept apart what is UTF-8 together
 
 
 def event_of(pairs: list[Pair], kind: EventType, complete: bool) -> Event:
     """The event that these fields make; see ``parse``."""
-    common: dict[str, Any] = {}
-    specific: dict[str, Any] = {}
-    own = _FIELDS_OF[kind.name]
-    for name, value, position in pairs:
-        known = own.get(name)
-        if known is not None:
-            target: dict[str, Any] = specific
-        else:
-            known = _COMMON_KEYS.get(name)
-            if known is None:
-                if name in _ALL_FIELDS:
-                    raise UlmError(
-                        PARSE_KEY_MISUSE, f"Key {name} shouldn't be used for event type {kind.name}.", name, position
-                    )
-                continue
-            target = common
-        key, read, null = known
-        if key in target:
-            if name == "DG.ARRIVED":
-                continue
-            raise UlmError(PARSE_KEY_DUPLICITY, f"Key {name} already exists.", name, position)
-        result = read(value)
-        if result is not None and result != null:
-            target[key] = result
+    common, specific = _read_fields(pairs, kind)
     missing = _missing(kind, common, specific)
     if missing and complete:
         where = next((position for name, _, position in pairs if name == missing[0]), -1)
@@ -203,7 +189,32 @@ def event_of(pairs: list[Pair], kind: EventType, complete: bool) -> Event:
     )
 
 
-_EPOCH: Timestamp = (0, 0)
+_EPOCH: Final[Timestamp] = (0, 0)
+
+
+def _read_fields(pairs: list[Pair], kind: EventType) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The values that are set: of the common fields, of the specific ones."""
+    common: dict[str, Any] = {}
+    specific: dict[str, Any] = {}
+    own = _FIELDS_OF[kind.name]
+    for name, value, position in pairs:
+        known, target = own.get(name), specific
+        if known is None:
+            known, target = _COMMON_KEYS.get(name), common
+            if known is None:
+                if name in _ALL_FIELDS:
+                    text = f"Key {name} shouldn't be used for event type {kind.name}."
+                    raise UlmError(PARSE_KEY_MISUSE, text, name, position)
+                continue
+        key, read, null = known
+        if key in target:
+            if name == "DG.ARRIVED":
+                continue
+            raise UlmError(PARSE_KEY_DUPLICITY, f"Key {name} already exists.", name, position)
+        result = read(value)
+        if result is not None and result != null:
+            target[key] = result
+    return common, specific
 
 
 def _missing(kind: EventType, common: dict[str, Any], specific: dict[str, Any]) -> tuple[str, ...]:
@@ -368,7 +379,7 @@ def value_text(field: Field, value: Any) -> str:
     if kind is Kind.TIME:
         return format_date(value)
     if kind is Kind.TAGS:
-        return ",".join(f"{name}={text}" for name, text in value)
+        return write_tags(value)
     return value.uri if isinstance(value, JobId) else str(value)
 
 

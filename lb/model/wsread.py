@@ -12,21 +12,20 @@ from functools import cache, partial
 from math import isfinite
 from typing import Any, Final
 
+from lb.model.atoi import INT_MAX, INT_MIN
 from lb.model.catalogue import COMMON, EventType, Field
 from lb.model.catalogue import Kind as EventKind
 from lb.model.errors import ModelError
 from lb.model.eventforms import assemble
 from lb.model.events import EVENTS, Event
-from lb.model.jobid import JobId, JobIdError
-from lb.model.status import ATTRIBUTES, SLOTS, STATE_CODES, STATES, Attribute, Kind, Status
+from lb.model.jobid import MAX_PORT, JobId, JobIdError
+from lb.model.status import ATTRIBUTES, MAX_LEVELS, SLOTS, STATE_CODES, STATES, Attribute, Kind, Status
 from lb.model.times import FIRST, LAST, Timestamp, from_datetime
 from lb.model.vocabulary import LEVEL_CODES, SOURCE_ON_WS, SOURCES
 from lb.model.ws import member_name
 
-_MOST_LEVELS: Final = 64
-"""Statuses within statuses; jobs have three levels at most."""
-_INT: Final = (-(1 << 31), (1 << 31) - 1)
-_PORT: Final = (0, 65535)
+_INT: Final = (INT_MIN, INT_MAX)
+_PORT: Final = (0, MAX_PORT)
 _SECONDS: Final = (FIRST, LAST)
 """What a date can be."""
 _MICROSECONDS: Final = (0, 999_999)
@@ -51,8 +50,8 @@ def status_from_ws(record: Any) -> Status:
 
 
 def _status(record: Any, level: int) -> Status:
-    if level > _MOST_LEVELS:
-        raise WsError("childrenStates", f"more than {_MOST_LEVELS} levels of subjobs")
+    if level > MAX_LEVELS:
+        raise WsError("childrenStates", f"more than {MAX_LEVELS} levels of subjobs")
     values: dict[str, Any] = {"state": _state("state", getattr(record, "state", None))}
     for name, member, read in _STATUS_READERS:
         value = getattr(record, member, None)

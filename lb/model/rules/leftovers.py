@@ -1,6 +1,5 @@
 """Data that events leave behind, in time or late: the facts of lb.md 3.5's last column."""
 
-from collections.abc import Callable
 from typing import Final
 
 from lb.model.events import Event
@@ -8,14 +7,10 @@ from lb.model.jobid import JobId, JobIdError
 from lb.model.jobstate import JobDraft
 from lb.model.rules.branches import note_branch, really_running, reset_branches
 from lb.model.rules.order import Verdict
-from lb.model.rules.rows import JC, LM, LRMS, NS, UI, WMS
+from lb.model.rules.parents import PARENTS, REST
+from lb.model.rules.rows import JC, LM, LRMS, NS, UI, WMS, Change
 from lb.model.rules.tags import user_tag
-from lb.model.status import STATE_CODES, with_slot
-
-Change = Callable[[JobDraft, Event, Verdict], None]
-
-UNKNOWN_SLOT: Final = STATE_CODES["Unknown"]
-PARENT_TYPES: Final = frozenset({"DAG", "COLLECTION", "FILE_TRANSFER_COLLECTION"})
+from lb.model.status import with_slot
 
 
 def register(job: JobDraft, event: Event, verdict: Verdict) -> None:
@@ -34,8 +29,8 @@ def register(job: JobDraft, event: Event, verdict: Verdict) -> None:
         status.jobtype = "DAG"
     elif kind in ("COLLECTION", "FILE_TRANSFER_COLLECTION"):
         status.jobtype = kind
-    if status.jobtype in PARENT_TYPES and status.children_hist is not None:
-        status.children_hist = with_slot(status.children_hist, UNKNOWN_SLOT, status.children_num)
+    if status.jobtype in PARENTS and status.children_hist is not None:
+        status.children_hist = with_slot(status.children_hist, REST, status.children_num)
     status.seed = fields.get("seed")
 
 

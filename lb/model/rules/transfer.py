@@ -18,6 +18,7 @@ from lb.model.jobstate import JobDraft
 from lb.model.rules import glite, leftovers
 from lb.model.rules.glite_rows import ROWS as GLITE_ROWS
 from lb.model.rules.order import Verdict
+from lb.model.rules.parents import REST
 from lb.model.rules.places import nowhere
 from lb.model.rules.rows import ANY, REASON, Change, Key, Row, Rules, field, follow, rows, to
 from lb.model.status import with_slot
@@ -60,7 +61,7 @@ def _register_collection(job: JobDraft, event: Event, verdict: Verdict) -> None:
     status = job.status
     status.children_num = event.fields.get("nsubjobs", 0)
     if status.children_hist is not None:
-        status.children_hist = with_slot(status.children_hist, leftovers.UNKNOWN_SLOT, status.children_num)
+        status.children_hist = with_slot(status.children_hist, REST, status.children_num)
 
 
 def _addresses(job: JobDraft, event: Event, verdict: Verdict) -> None:
