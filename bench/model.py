@@ -33,7 +33,7 @@ COLLECTION_EVENTS = 1782
 MEASURE_S = 1.5
 STATUSES = 10_000
 
-#: What issue and README promise, per second but for the last two.
+#: What is promised, per second but for the last two.
 PARSE_RATE, APPLY_RATE, STORE_RATE = 30_000, 40_000, 10_000
 COLLECTION_S = 0.3
 MEMORY_MB = 60

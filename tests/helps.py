@@ -1,4 +1,4 @@
-"""Commands as help and documentation show them, and running them as they stand there."""
+"""Running commands: in this process, in one of their own, and as help and documentation show them."""
 
 import os
 import re
@@ -9,8 +9,23 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import click
+from click.testing import CliRunner, Result
 
 from shared import ROOT
+
+
+def told(command: click.Command, *arguments: object) -> Result:
+    """A command in this process; its exception, if it has one."""
+    result = CliRunner().invoke(command, [str(each) for each in arguments], standalone_mode=False)
+    if result.exception is not None:
+        raise result.exception
+    return result
+
+
+def process(module: str, *arguments: object, octets: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """A command in a process of its own, with these octets for standard input."""
+    return subprocess.run([sys.executable, "-m", module, *map(str, arguments)], cwd=ROOT, input=octets,
+                          capture_output=True, check=False)
 
 
 def examples(command: click.Command) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from click import UsageError
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 import helps
 from lb.model import ulm
@@ -26,11 +26,7 @@ from ui.lb_explain import excerpt
 
 
 def event(*arguments: object) -> Result:
-    """The command in this process."""
-    result = CliRunner().invoke(lb_event.command, [str(each) for each in arguments], standalone_mode=False)
-    if result.exception is not None:
-        raise result.exception
-    return result
+    return helps.told(lb_event.command, *arguments)
 
 
 def objects(*arguments: object) -> list[dict[str, Any]]:
@@ -38,9 +34,7 @@ def objects(*arguments: object) -> list[dict[str, Any]]:
 
 
 def program(*arguments: object, octets: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """The command in a process of its own."""
-    return subprocess.run([sys.executable, "-m", "ui.lb_event", *map(str, arguments)], cwd=ROOT, input=octets,
-                          capture_output=True, check=False)
+    return helps.process("ui.lb_event", *arguments, octets=octets)
 
 
 # ---- checking -------------------------------------------------------------------------------------------------------
@@ -187,9 +181,9 @@ def canonical(path: Path) -> bytes:
 def test_json_and_back_is_exact(tmp_path: Path) -> None:
     for path in (*DUMPS.glob("*.log"), TRACES / "perf_collection_avg_events.log", *TRACES.glob("sample*.log")):
         (tmp_path / "json").write_text(event("--json", path).stdout)
-        back = program("--ulm", tmp_path / "json")
-        assert back.stdout == canonical(path) and back.stderr == b""
-        assert program("--ulm", path).stdout == back.stdout
+        back = event("--ulm", tmp_path / "json")
+        assert back.stdout_bytes == canonical(path) and back.stderr == ""
+        assert event("--ulm", path).stdout_bytes == back.stdout_bytes
         assert event("--json", tmp_path / "json").stdout == (tmp_path / "json").read_text()
 
 

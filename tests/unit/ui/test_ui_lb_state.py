@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 import helps
 from lb.model import ulm
@@ -27,11 +27,7 @@ from ui.frame import UiError
 
 
 def state(*arguments: object) -> Result:
-    """The command in this process."""
-    result = CliRunner().invoke(lb_state.command, [str(each) for each in arguments], standalone_mode=False)
-    if result.exception is not None:
-        raise result.exception
-    return result
+    return helps.told(lb_state.command, *arguments)
 
 
 def objects(*arguments: object) -> list[dict[str, Any]]:
@@ -39,9 +35,7 @@ def objects(*arguments: object) -> list[dict[str, Any]]:
 
 
 def program(*arguments: object, octets: bytes = b"") -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own."""
-    done = subprocess.run([sys.executable, "-m", "ui.lb_state", *map(str, arguments)], cwd=ROOT, input=octets,
-                          capture_output=True, check=False)
+    done = helps.process("ui.lb_state", *arguments, octets=octets)
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
