@@ -5,6 +5,7 @@ Part of `make docs` (docs.generate).
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from docs import markdown
 from lb.model import jobid, seqcode, ulm
 from lb.model.catalogue import COMMON, EventType, Field
 from lb.model.catalogue import Kind as EventKind
@@ -131,13 +132,8 @@ def events_document() -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table with its line end; bars in cells are written so that they stay in them."""
-    lines = [_row(head), "|" + "---|" * len(head)]
-    return "\n".join(lines + [_row(row) for row in rows]) + "\n"
-
-
-def _row(cells: Sequence[object]) -> str:
-    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+    """A table as a block, with its line end."""
+    return markdown.table(head, rows) + "\n"
 
 
 # ---- events ---------------------------------------------------------------------------------------------------------

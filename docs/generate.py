@@ -2,7 +2,7 @@
 
 README.md: the operations that are not available yet. docs/operations.md: every operation, and who may call it.
 docs/events.md: every event and every attribute of a status.
-docs/states.md, docs/states: the rules of the states of jobs, with their diagrams (`docs.states`).
+docs/states.md, docs/diagrams: the rules of the states of jobs, with their diagrams (`docs.states`).
 """
 
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from docs import states
 from docs.events import events_document
+from docs.markdown import table
 from gsi.authz import Access, Requirement, Resource, declared
 from jpis.service import IndexServer
 from jpps.service import PrimaryStorage
@@ -44,6 +45,15 @@ WHAT = {
 }
 
 
+OPERATIONS = """\
+# Operations
+
+Written by `make docs` from the contracts and the services. An operation that is not \
+available answers a fault with code 38 (ENOSYS). What is protected: what could be read, changed or used up by \
+somebody without the right.
+"""
+
+
 @dataclass(frozen=True)
 class Row:
     """One operation of one port. requirement: None when its method declares nothing."""
@@ -68,25 +78,21 @@ def missing_table() -> str:
     for row in rows():
         if not row.available:
             missing.setdefault(row.service, []).append(f"`{row.operation}`")
-    lines = ["| service | operations not available yet |", "|---|---|"]
-    return "\n".join(lines + [f"| {service} | {', '.join(names)} |" for service, names in missing.items()])
+    by_service = ((service, ", ".join(names)) for service, names in missing.items())
+    return table(("service", "operations not available yet"), by_service)
 
 
 def operations_document() -> str:
     """docs/operations.md."""
-    lines = [
-        "# Operations", "", "Written by `make docs` from the contracts and the services. An operation that is not "
-        "available answers a fault with code 38 (ENOSYS). What is protected: what could be read, changed or used up by "
-        "somebody without the right.", "",
-        "| service | operation | available | who may call it | what is protected |", "|---|---|---|---|---|",
-    ]
-    for row in rows():
-        assert row.requirement is not None and row.requirement.protects is not None, f"{row.operation} declares nothing"
-        who = " or ".join(WHO[access] for access in row.requirement.accesses)
-        available = "yes" if row.available else "not yet"
-        what = WHAT[row.requirement.protects]
-        lines.append(f"| {row.service} | `{row.operation}` | {available} | {who} | {what} |")
-    return "\n".join(lines) + "\n"
+    head = ("service", "operation", "available", "who may call it", "what is protected")
+    return f"{OPERATIONS}\n{table(head, map(_cells, rows()))}\n"
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    assert row.requirement is not None and row.requirement.protects is not None, f"{row.operation} declares nothing"
+    who = " or ".join(WHO[access] for access in row.requirement.accesses)
+    available = "yes" if row.available else "not yet"
+    return row.service, f"`{row.operation}`", available, who, WHAT[row.requirement.protects]
 
 
 def readme(text: str) -> str:

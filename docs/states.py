@@ -1,4 +1,4 @@
-"""docs/states.md and docs/states: tables, worked examples and state diagrams that follow from `lb.model`.
+"""docs/states.md and docs/diagrams: tables, worked examples and state diagrams that follow from `lb.model`.
 
 The page is written by hand but for what stands between marks; the diagrams are written whole.
 """
@@ -6,10 +6,11 @@ The page is written by hand but for what stands between marks; the diagrams are 
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from docs import stories
+from docs.markdown import table
 from lb.model import dot
 from lb.model.corrections import CORRECTIONS
 from lb.model.diagrams import COLLECTION_STATE, DIAGRAMS
@@ -18,8 +19,8 @@ from lb.model.rules.rows import ANY, COUNTS, Change, Key, Row, Rules
 from lb.model.status import STATE_DOC, STATES, TERMINAL
 
 PAGE = Path(__file__).parent / "states.md"
-FOLDER = Path(__file__).parent / "states"
-INSTALL = "dot of Graphviz is missing, so the diagrams in docs/states were not rendered: apt-get install graphviz"
+FOLDER = Path(__file__).parent / "diagrams"
+INSTALL = "dot of Graphviz is missing, so the diagrams in docs/diagrams were not rendered: apt-get install graphviz"
 
 
 def page(text: str) -> str:
@@ -74,23 +75,19 @@ def _blocks() -> Iterator[tuple[str, str]]:
         yield f"data of {name}", _functions(rules, skipped)
 
 
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows))
-
-
 # ---- states ---------------------------------------------------------------------------------------------------------
 
 
 def _states() -> str:
     rows = ((str(code), name, "yes" if name in TERMINAL else "", STATE_DOC[name]) for code, name in enumerate(STATES))
-    return _table(("code", "state", "final", "meaning"), rows)
+    return table(("code", "state", "final", "meaning"), rows)
 
 
 def _classes() -> str:
     slots = {slot: name for name, slot in parents.CLASSES.items() if name == STATES[slot]}
     by_slot = {slot: [name for name, other in parents.CLASSES.items() if other == slot] for slot in slots}
     rows = [(slots[slot].upper(), ", ".join(names), STATES[slot]) for slot, names in by_slot.items()]
-    return _table(("class", "states of the subjob", "slot"), [*rows, ("REST", "all others", STATES[parents.REST])])
+    return table(("class", "states of the subjob", "slot"), [*rows, ("REST", "all others", STATES[parents.REST])])
 
 
 def _corrections() -> str:
@@ -125,7 +122,7 @@ def _rows(rules: Rules, skipped: frozenset[str]) -> str:
     by_outcome: dict[tuple[str, str, Row], list[str]] = {}
     for (event, outcome, row), sources in by_source.items():
         by_outcome.setdefault((event, ", ".join(sources), row), []).append(outcome)
-    return _table(
+    return table(
         ("event", "outcome", "said by", "state", "location", "besides"),
         (
             (event, ", ".join(outcomes), sources, *_effect(row))
@@ -192,5 +189,5 @@ def _functions(rules: Rules, skipped: frozenset[str]) -> str:
 
     rows = ((event, words(rules.data, event), words(rules.extra, event)) for event in events)
     if any(event in rules.extra for event in events):
-        return _table(("event", "leaves, in time or late", "in time, besides"), rows)
-    return _table(("event", "leaves, in time or late"), (row[:2] for row in rows))
+        return table(("event", "leaves, in time or late", "in time, besides"), rows)
+    return table(("event", "leaves, in time or late"), (row[:2] for row in rows))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from docs import markdown
 from lb.model import machine
 from lb.model.events import EVENTS, Event
 from lb.model.jobid import JobId
@@ -87,19 +88,20 @@ DEEP = (
 
 def table(steps: tuple[Step, ...]) -> str:
     """The events in the order of their arrival, and the status after each, computed by the machine."""
-    lines = [
-        "| event | counters of its code | worth | state | destination | node | payload runs |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    return markdown.table(
+        ("event", "counters of its code", "worth", "state", "destination", "node", "payload runs"), _rows(steps)
+    )
+
+
+def _rows(steps: tuple[Step, ...]) -> Iterator[tuple[str, ...]]:
     job = machine.new_status(JOB)
     for event in _arriving(steps):
         job = machine.apply(job, event)
         status = job.status
-        lines.append(
-            f"| {_words(event)} | {_counters(event.seqcode)} | {_worth(job.outcome)} | {status.state} |"
-            f" {status.destination or ''} | {status.ce_node or ''} | {'yes' if status.payload_running else ''} |"
+        yield (
+            _words(event), _counters(event.seqcode), _worth(job.outcome), status.state,
+            status.destination or "", status.ce_node or "", "yes" if status.payload_running else "",
         )
-    return "\n".join(lines)
 
 
 def _arriving(steps: tuple[Step, ...]) -> Iterator[Event]:

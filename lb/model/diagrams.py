@@ -1,4 +1,4 @@
-"""State diagrams made from the tables of rules. ``lb.model.dot`` writes them for Graphviz, ``docs/states`` keeps them.
+"""State diagrams made from the tables of rules. ``lb.model.dot`` writes them for Graphviz, into ``docs/diagrams``.
 
 What can be drawn follows from the rows: the state that an event leads to does not depend on the state that the job is
 in, only whether the event counts does. So there are few sets of states that arrows lead from, the *boxes*:

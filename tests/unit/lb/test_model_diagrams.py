@@ -55,7 +55,7 @@ def test_no_other_files() -> None:
 def test_the_page_is_that_of_the_tables() -> None:
     text = states.PAGE.read_text()
     assert states.page(text) == text, "run `make docs`"
-    assert all(f"states/{name}.svg" in text for name in DIAGRAMS)
+    assert all(f"diagrams/{name}.svg" in text for name in DIAGRAMS)
 
 
 def test_without_graphviz_the_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

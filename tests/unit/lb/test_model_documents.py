@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from docs.events import events_document, table
+from docs import markdown
+from docs.events import events_document
 from docs.generate import ROOT
 from lb.model.events import EVENTS
 from lb.model.status import ATTRIBUTES
@@ -52,4 +53,4 @@ def test_all_attributes_sources_levels_and_flags_are_told() -> None:
 
 
 def test_a_bar_stays_in_its_cell() -> None:
-    assert table(("a", "b"), [("x|y", 1)]) == "| a | b |\n|---|---|\n| x\\|y | 1 |\n"
+    assert markdown.table(("a", "b"), [("x|y", 1)]) == "| a | b |\n|---|---|\n| x\\|y | 1 |"
