@@ -8,6 +8,7 @@ state has for Undefined. A number equal to its null is unset, as everywhere.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import cache, partial
 from math import isfinite
 from typing import Any, Final
@@ -215,10 +216,13 @@ def _moment(member: str, value: Any) -> Timestamp:
 
 
 def _seconds(member: str, value: Any) -> int:
+    wanted = "a time with its zone"
+    if not isinstance(value, datetime):
+        raise _wrong(member, value, wanted)
     try:
         return from_datetime(value)[0]
-    except (AttributeError, ValueError, OverflowError):
-        raise _wrong(member, value, "a time with its zone") from None
+    except (ValueError, OverflowError):  # without a zone; before the year 1 or after 9999 in UTC
+        raise _wrong(member, value, wanted) from None
 
 
 def _list(member: str, value: Any) -> Sequence[Any]:

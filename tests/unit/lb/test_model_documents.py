@@ -1,12 +1,16 @@
 """docs/events.md, written from the catalogue: up to date, and nothing left out."""
 
+import pkgutil
 import re
+from types import ModuleType
 
 import pytest
 
+import lb.model
 from docs import markdown
 from docs.events import events_document
 from docs.generate import ROOT
+from lb.model import rules
 from lb.model.events import EVENTS
 from lb.model.status import ATTRIBUTES
 from lb.model.vocabulary import FLAGS, LEVELS, SOURCES
@@ -54,3 +58,9 @@ def test_all_attributes_sources_levels_and_flags_are_told() -> None:
 
 def test_a_bar_stays_in_its_cell() -> None:
     assert markdown.table(("a", "b"), [("x|y", 1)]) == "| a | b |\n|---|---|\n| x\\|y | 1 |"
+
+
+@pytest.mark.parametrize("package", [lb.model, rules])
+def test_the_modules_of_the_package_stand_in_its_text(package: ModuleType) -> None:
+    told = re.findall(r"^``(\w+)``", package.__doc__ or "", re.MULTILINE)
+    assert sorted(told) == sorted(module.name for module in pkgutil.iter_modules(package.__path__))
