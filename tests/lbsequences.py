@@ -6,6 +6,7 @@ of resubmission, a cancellation, tags.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -22,7 +23,7 @@ from lb.model.families.virtual import VIRTUAL_MACHINE
 from lb.model.jobid import JobId
 from lb.model.jobstate import JobState
 from lb.model.seqcode import CondorCode, PbsCode, SeqCode
-from lb.model.status import ATTRIBUTE, STATES
+from lb.model.status import ATTRIBUTE, NAMES, STATES, Status
 from lb.model.vocabulary import SOURCES
 
 JOB = JobId("lb.example.org", 9000, "job")
@@ -240,6 +241,21 @@ def lives(draw: st.DrawFn, *, resubmitted: bool = True) -> list[Event]:
     return lived(steps + list(draw(st.sampled_from(_ENDS))))
 
 
+ENDS = {"Abort": None, "Clear": None, "Cancel": "DONE", "Done": "CANCELLED"}
+"""Events that end a job: with this status code, with any where None."""
+
+
+def numbered(events: Sequence[Event], jobtype: str) -> list[Event]:
+    """The events with codes that grow in this order."""
+    if jobtype == "PBS":
+        form = "CLIENT=000000:SERVER={:010d}:SCHED=000000:SMOM=000000:MOM=000000"
+    elif jobtype == "CONDOR":
+        form = "TIMESTAMP=20260218215512:POS={:010d}:EV.CODE=202:SRC=C"
+    else:
+        form = "UI=000003:NS=0000000000:WM=000000:BH=0000000000:JSS={:06d}:LM=000000:LRMS=000000:APP=000000:LBS=000000"
+    return [replace(event, seqcode=form.format(number)) for number, event in enumerate(events)]
+
+
 # ---- running them ---------------------------------------------------------------------------------------------------
 
 
@@ -252,3 +268,7 @@ def run(events: Sequence[Event]) -> JobState:
     """A job about which nothing was known, after these events in this order."""
     return machine.run(fresh(), events)
 
+
+def differing(one: Status, other: Status) -> set[str]:
+    """Names of the attributes that differ."""
+    return {name for name in NAMES if getattr(one, name) != getattr(other, name)}
