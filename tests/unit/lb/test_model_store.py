@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import gsi.names
 from lb.model import jobid as ids
 from lb.model.events import EVENTS, Event
 from lb.model.jobid import JobId
@@ -59,6 +60,13 @@ def test_one_person_and_two() -> None:
     assert same_person("/CN=a/emailAddress=a@b/CN=proxy", "/CN=a/Email=a@b")
     assert same_dn("/CN=a/emailAddress=a@b", "/CN=a/Email=a@b") and not same_dn(f"{OWNER}/CN=proxy", OWNER)
     assert not same_person(OWNER, f"{OWNER}/CN=12345") and not same_person(OWNER, "/cn=owner")
+
+
+def test_names_are_the_same_here_and_in_gsi() -> None:
+    names = (OWNER, f"{OWNER}/CN=proxy", "/CN=a", "/cn=a", "/CN=a/emailAddress=a@b", "/CN=a/Email=a@b", "/CN=a/E=a@b",
+             "/CN=a/emailaddress=a@b", "/Email=x/emailAddress=y", "/emailAddress=x/Email=y", "/CN=é", "")
+    for one in names:
+        assert [same_dn(one, other) for other in names] == [gsi.names.same_dn(one, other) for other in names]
 
 
 @pytest.mark.parametrize(("sender", "user", "other", "of_registration"), [
