@@ -74,8 +74,9 @@ class Batch:
         self._absent |= wanted - set(found)
 
     def get(self, key: str) -> Record | None:
-        """The job with this key, None when it does not exist."""
-        self.fetch((key,))
+        """The job with this key, None when it does not exist; what events name as another job may be no key at all."""
+        if store.is_key(key):
+            self.fetch((key,))
         return self._records.get(key)
 
     def store(self, item: Admitted) -> None:
