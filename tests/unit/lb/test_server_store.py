@@ -313,6 +313,13 @@ def test_a_job_is_connected_to_a_registered_one(bench: Bench, name: str) -> None
     [reply] = bench.log(line(name, job, 2, dest_jobid="no job", **more))
     assert reply == Reply(400, 1409, "no job")
     bench.must_log([registration(other), line(name, job, 3, dest_jobid=str(other), **more)])
+    foreign = new()
+    bench.must_log([registration(foreign, OTHER_DN)], by=OTHER_DN)
+    with sql.write(bench.engine) as conn:  # what nobody can read: the other job is left in peace
+        conn.execute(update(schema.states).where(schema.states.c.jobid == foreign.unique).values(int_status=b"x"))
+        flesh = schema.events_flesh
+        conn.execute(update(flesh).where(flesh.c.jobid == foreign.unique).values(ulm=b"x"))
+    bench.must_log([line(name, job, 4, dest_jobid=str(foreign), **more)])
 
 
 @pytest.mark.parametrize(
