@@ -11,9 +11,9 @@ The rules in short (lb.md 3.4 to 3.8; the tables are in ``lb.model.rules``):
    descriptions, identifiers, destinations, user tags) are facts all the same and are taken. An event of a type or
    source that has no business with the job is *bad* and leaves no trace in times and codes.
 
-3. A job that is Aborted, Cancelled or Cleared is over: everything is late. Three things break this. Abort by the
+3. A job that is Aborted, Cancelled or Cleared is over: everything is late. Two things break this. Abort by the
    workload manager always counts. CollectionState may revive an Aborted collection, because one of its subjobs was
-   submitted again. And the ends of a cancellation follow an order of their own.
+   submitted again. The steps of a cancellation before the end follow an order of their own.
 
 4. Resubmission makes several tries run one after the other, or, when it is *shallow*, beside each other. The WM counter
    of the code tells them apart: one value, one branch. As long as no try has really started, plain order decides. The
@@ -38,12 +38,8 @@ difference.
 ChangeACL concerns the server's access rules, not the job. A server keeps it from the machine (``NOT_FED``); where it is
 fed all the same, as when a dump is digested, it counts as an event without effect.
 
-Differences from the original that are intended:
-
-* After a ChangeACL nothing is recomputed. The original throws the state away and recomputes the job at the next event.
-* Names of user tags are in lower case however the status was computed.
-* ReallyRunning from a source that cannot know the branch, late and with no branch known, is a bad event. The original
-  dies of it.
+What depends on the order of arrival and what does not is in ``docs/states.md``; where we differ from the original on
+purpose, in ``lb.model.corrections``.
 """
 
 from collections.abc import Callable, Iterable
