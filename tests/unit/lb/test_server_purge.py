@@ -251,6 +251,18 @@ def test_a_subjob_that_becomes_a_parent_is_the_origin_of_its_subjobs(site: Site)
     assert (born.name, born.get("parent"), born.get("ns")) == ("RegJob", middle, "https://wms.example.org:7443/")
 
 
+def test_a_strangers_job_neither_keeps_a_parent_nor_goes_with_it(site: Site) -> None:
+    """He named it as the parent of his before it was registered."""
+    parent, stranger = ids.new(SERVER), ids.new(SERVER)
+    site.bench.must_log([registration(stranger, OTHER_DN, parent=parent)], by=OTHER_DN)
+    site.bench.must_log([registration(parent, jobtype="COLLECTION", nsubjobs=1, seed="s")])
+    [own] = ids.subjobs(parent, "s", 1)
+    result = site.run(parent)
+    assert set(result.jobs) == {parent, own}
+    assert site.bench.status(stranger, OTHER_DN).state == "Submitted"
+    assert site.run(stranger).jobs == [stranger]
+
+
 def test_a_subjob_is_not_purged_alone(site: Site) -> None:
     parent = aged(site, 50, jobtype="DAG", nsubjobs=1, seed="s")
     [child] = ids.subjobs(parent, "s", 1)
