@@ -27,6 +27,8 @@ VALUE_SHOWN: Final = 60
 SIMILAR: Final = 0.65
 """From 0 to 1: names that are as alike as this may have been mistaken for each other."""
 
+BYTE_ORDER_MARK: Final = "\ufeff"
+
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _QUOTED = re.compile(r'"(?:[^"\\]++|\\.)*+', re.DOTALL)
 _BARE = re.compile(r'[^\s"\\=]*+')
@@ -110,6 +112,9 @@ def problems(text: str, error: UlmError, supplied: Container[str] = ()) -> Itera
 def _broken(text: str, position: int) -> Problem:
     """Which rule of the form the field at this place breaks."""
     name = _NAME.match(text, position)
+    if text.startswith(BYTE_ORDER_MARK, position):
+        return Problem("this mark, which some editors put in front of a file, is no part of an event", position,
+                       "remove it: sed '1s/^\\xEF\\xBB\\xBF//'")
     if name is None:
         return Problem("the name of a field should stand here", position, 'write NAME="VALUE" and one blank after each')
     at = name.end()

@@ -308,6 +308,27 @@ def test_odd_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert told.stdout.splitlines()[-1] == "3 lines, 1 bad"
 
 
+def test_of_many_bad_lines_the_first_are_told_and_the_others_counted(tmp_path: Path) -> None:
+    path = written(tmp_path / "f", *["bad\n"] * 11, running(1))
+    told = event(path)
+    assert told.stdout.count("PARSE_BROKEN_ULM") == 10
+    assert told.stdout.splitlines()[-2:] == [f"{path}: 1 more bad line; --all tells of each", "12 lines, 11 bad"]
+    assert event("--all", path).stdout.count("PARSE_BROKEN_ULM") == 11
+    told = event("--ulm", path)
+    assert told.stdout.count("\n") == 1 and "1 more bad line" in told.stderr
+
+
+def test_a_file_of_another_form_is_told_once(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(running(1).encode("utf-16"))
+    told = event(tmp_path / "f")
+    assert told.return_value == 1 and len(told.stdout.splitlines()) == 2 and "iconv -f UTF-16" in told.stdout
+
+
+def test_a_mark_of_the_byte_order_is_told(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(running(1).encode("utf-8-sig"))
+    assert r"remove it: sed '1s/^\xEF\xBB\xBF//'" in event(tmp_path / "f").stdout
+
+
 def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
     path = written(tmp_path / "f", *map(running, range(60)), *["bad\n"] * 2000)
     for arguments in (path, f"--json {path}", f"--ulm {path}", f"--verbose {path}", "--list"):
