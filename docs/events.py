@@ -108,7 +108,7 @@ KNOWN_CODES = (
 )
 _BROKEN = f"code {ulm.PARSE_BROKEN_ULM}"
 LIMITS = (
-    ("fields in one line, fewer than", f"{ulm.MAX_FIELDS}", _BROKEN),
+    ("fields in one line", f"{ulm.MAX_FIELDS}", _BROKEN),
     ("characters of one line", f"{ulm.MAX_LINE:,}", _BROKEN),
     ("characters of a job id", f"{jobid.MAX_LENGTH:,}", "none: it counts as unset"),
     ("port in a job id", f"{jobid.MAX_PORT:,}", "none: the id counts as unset"),

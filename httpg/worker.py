@@ -122,6 +122,7 @@ class Worker:
                     port.contexts.trust.authorities(look=True)
                     if everything:
                         port.contexts.reload()
+                log.info("SIGHUP: %s read anew", "credentials, CAs and CRLs" if everything else "CAs and CRLs")
         except Exception:  # noqa: BLE001  the one guard: the worker goes on with what it has
             log.exception("SIGHUP: not all could be read anew")
 

@@ -27,6 +27,7 @@ def await_server(engine: Engine, pause: Callable[[float], None] = time.sleep) ->
     PATIENCE_S. `pause(seconds)` waits.
     """
     waited, next_pause = 0, FIRST_PAUSE_S
+    shown = engine.url.set(query={})  # there a password would be seen, and what it says of a socket the error says too
     while True:
         try:
             with engine.connect():
@@ -34,7 +35,7 @@ def await_server(engine: Engine, pause: Callable[[float], None] = time.sleep) ->
         except DBAPIError as error:
             if not _is_unreachable(error) or waited >= PATIENCE_S:
                 raise
-            log.warning("the database %s does not answer, trying again in %d s: %s", engine.url, next_pause, error.orig)
+            log.warning("the database %s does not answer, trying again in %d s: %s", shown, next_pause, error.orig)
         pause(next_pause)
         waited += next_pause
         next_pause = min(2 * next_pause, LONGEST_PAUSE_S)

@@ -71,7 +71,7 @@ def run(command: click.Command, advice: str = f"; {PROXY_ADVICE}", usage: int = 
         sys.exit(EXIT_FAILED)
     except OSError as error:
         _drop_output()
-        fail("File", f"{error.strerror or error}: {error.filename or ''}")
+        fail("File", f"{error.filename or 'cannot write the output'}: {error.strerror or error}")
     sys.exit(code if isinstance(code, int) else 0)
 
 

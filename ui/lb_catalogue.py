@@ -7,7 +7,7 @@ import click
 
 from lb.model.catalogue import COMMON, Common, EventType, Field, Kind
 from lb.model.events import EVENTS, find_type
-from lb.model.vocabulary import LEVEL_CODES, SOURCE_CODES
+from lb.model.vocabulary import FLAGS, LEVEL_CODES, SOURCE_TABLE
 from ui.lb_explain import described, similar, values_text
 from ui.tables import print_table
 
@@ -53,8 +53,7 @@ def print_description(kind: EventType | None) -> None:
     if kind is None:
         click.echo("The fields that every event has\n")
         print_table(columns, [_common_row(field) for field in COMMON])
-        click.echo("\nComponents: " + ", ".join(f"{name} ({code})" for name, code in SOURCE_CODES.items()))
-        click.echo("Levels: " + ", ".join(f"{name} ({code})" for name, code in LEVEL_CODES.items()))
+        _print_vocabulary()
         return
     click.echo(described(kind))
     click.echo(f"Since {kind.since}.\n")
@@ -62,6 +61,19 @@ def print_description(kind: EventType | None) -> None:
         print_table((*columns, "since"), [_row(field) for field in kind.fields])
     click.echo(f"\nBeside {'these' if kind.fields else 'its name'} it has the fields of every event: "
                f"glite-lb-event --describe {COMMON_NAME}")
+
+
+def _print_vocabulary() -> None:
+    click.echo("\nComponents that log (DG.SOURCE), and the part of a sequence code that each advances\n")
+    print_table(("code", "name", "in a sequence code", "since", "meaning"), (
+        (str(code), source.name, source.component, source.since, source.doc)
+        for code, source in enumerate(SOURCE_TABLE, 1)
+    ))
+    click.echo("\nFlags of the way of delivery (DG.PRIORITY)\n")
+    print_table(("value", "name", "since", "meaning"), (
+        (str(flag.value), flag.name, flag.since, flag.doc) for flag in FLAGS
+    ))
+    click.echo("\nLevels (LVL): " + ", ".join(f"{name} ({code})" for name, code in LEVEL_CODES.items()))
 
 
 def _row(field: Field) -> Sequence[str]:
@@ -78,8 +90,15 @@ def _common_row(field: Common) -> Sequence[str]:
 def as_object(kind: EventType | None) -> dict[str, Any]:
     """A type with all its fields; None: the fields of all events."""
     if kind is None:
-        return {"name": COMMON_NAME, "fields": list(map(_common_object, COMMON)), "sources": dict(SOURCE_CODES),
-                "levels": dict(LEVEL_CODES)}
+        return {
+            "name": COMMON_NAME, "fields": list(map(_common_object, COMMON)), "levels": dict(LEVEL_CODES),
+            "sources": [
+                {"name": source.name, "code": code, "component": source.component or None, "since": source.since,
+                 "meaning": source.doc} for code, source in enumerate(SOURCE_TABLE, 1)
+            ],
+            "flags": [{"name": flag.name, "value": flag.value, "since": flag.since, "meaning": flag.doc}
+                      for flag in FLAGS],
+        }
     return {"name": kind.name, "code": kind.code, "family": kind.family, "since": kind.since, "meaning": kind.doc,
             "fields": [dict(_field_items(field)) for field in kind.fields]}
 

@@ -1,7 +1,7 @@
 """glite-lb-event: are these lines events, and if not, why; ULM to JSON and back; which events there are."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import click
@@ -15,7 +15,17 @@ from ui import lb_catalogue
 from ui.frame import EXIT_FAILED, HELP, common_options, run
 from ui.lb_explain import described, remarks, report, report_json
 from ui.lb_files import Line, lines
-from ui.lb_lines import EXIT_USAGE, JobIdType, Supply, escape_output, moment_text, shown
+from ui.lb_lines import (
+    EXIT_USAGE,
+    TOLD,
+    Complaints,
+    JobIdType,
+    Supply,
+    escape_output,
+    is_json,
+    moment_text,
+    shown,
+)
 from ui.tables import print_table, terminal_width
 
 ULM, JSON = "ulm", "json"
@@ -29,14 +39,15 @@ Examples:
   glite-lb-event --list PBS
   glite-lb-event --describe Done
 \b
-FILEs hold one event per line, a ULM line or a JSON object, plain or gzip; empty lines are passed over.
+FILEs hold one event per line, a ULM line or a JSON object, plain or gzip; empty lines are passed over. Of a
+file with many bad lines the first are told one by one and the others counted, unless --all is given.
 --json and --ulm print the good lines and tell of the bad ones on standard error. Fields without meaning for an event
 (PROG, DG.LLLID, DG.TYPE, unknown ones) do not come back from JSON; everything else does, in the canonical order.
 With --list and --describe, --json prints one object per type and line.
 Octets that are no UTF-8 stand as \\udcNN in JSON (Python's surrogateescape), as they are in ULM, and as \\xNN on a
 terminal.
 \b
-Exit code 0: all lines are good; 1: some are not; 2: wrong usage.
+Exit code 0: all lines are good; 1: some are not, or a file cannot be read; 2: wrong usage.
 """
 
 
@@ -51,12 +62,13 @@ Exit code 0: all lines are good; 1: some are not; 2: wrong usage.
               help=f"List the events, or those of a family: {', '.join(lb_catalogue.FAMILIES)}.")
 @click.option("--describe", "names", multiple=True, metavar="NAME",
               help="Tell all about an event; may be repeated. \"common\": the fields of all events.")
+@click.option("--all", "everything", is_flag=True, help=f"Tell of all bad lines, not of the first {TOLD} of each file.")
 @click.option("-q", "--quiet", is_flag=True, help="No summary, no progress.")
 @common_options
-@click.argument("files", metavar="FILE...", nargs=-1)
+@click.argument("files", metavar="[FILE]...", nargs=-1)
 def command(
     as_json: bool, as_ulm: bool, form: str | None, verbose: bool, jobid: str | None, user: str | None,
-    family: str | None, names: tuple[str, ...], quiet: bool, files: tuple[str, ...],
+    family: str | None, names: tuple[str, ...], everything: bool, quiet: bool, files: tuple[str, ...],
 ) -> int:
     """Check and explain the event lines of files ("-": standard input), or convert them; list and describe events."""
     if family is not None or names:
@@ -68,7 +80,8 @@ def command(
         raise click.UsageError('name a file, or "-" for standard input')
     if as_json + as_ulm + verbose > 1:
         raise click.UsageError("--json, --ulm and --verbose exclude one another")
-    check = Check(Supply(jobid, user), form, _write_json if as_json else _write_ulm if as_ulm else None, verbose)
+    write = _write_json if as_json else _write_ulm if as_ulm else None
+    check = Check(Supply(jobid, user), form, write, verbose, Complaints(everything, err=write is not None))
     check.read(files, quiet)
     if not quiet and (check.bad or check.write is None):
         click.echo(check.summary, err=check.write is not None)
@@ -83,14 +96,20 @@ class Check:
     form: str | None
     write: Callable[[Event], None] | None
     verbose: bool
+    complaints: Complaints
     good: int = 0
-    bad: int = 0
+
+    @property
+    def bad(self) -> int:
+        """Lines that are none."""
+        return self.complaints.count
 
     def read(self, files: Sequence[str], quiet: bool) -> None:
         """All lines of the files."""
         for line in lines(files, self._broken_file, quiet):
             if line.octets.strip():
                 self._line(line)
+        self.complaints.end()
 
     @property
     def summary(self) -> str:
@@ -100,27 +119,22 @@ class Check:
         return f"{told}, {self.bad} bad" if self.bad else f"{told}, all good" if total else "no lines"
 
     def _line(self, line: Line) -> None:
-        is_json = self.form == JSON or (self.form is None and line.octets.lstrip().startswith(b"{"))
+        as_json = self.form == JSON or (self.form is None and is_json(line.octets))
         try:
-            event = self.supply.json_event(line) if is_json else self.supply.event(line)[0]
+            event = self.supply.json_event(line) if as_json else self.supply.event(line)[0]
         except UlmError as error:
-            self._bad(report(line, error, self.supply.values))
+            self.complaints.tell(line, report(line, error, self.supply.values))
         except EventJsonError as error:
-            self._bad(report_json(line, error))
+            self.complaints.tell(line, report_json(line, error))
         else:
             self.good += 1
             if self.write is not None:
                 self.write(event)
             elif self.verbose:
-                _describe(line, event, is_json)
+                _describe(line, event, as_json)
 
-    def _bad(self, texts: Iterable[str]) -> None:
-        self.bad += 1
-        for text in texts:
-            click.echo(text, err=self.write is not None)
-
-    def _broken_file(self, place: str, text: str) -> None:
-        self._bad([f"{place}: {text}"])
+    def _broken_file(self, line: Line, text: str) -> None:
+        self.complaints.tell(line, [f"{line.place}: {text}"], always=True)
 
 
 # ---- output ---------------------------------------------------------------------------------------------------------
@@ -139,10 +153,10 @@ def _write_ulm(event: Event) -> None:
         click.echo(ulm.encode(text))
 
 
-def _describe(line: Line, event: Event, is_json: bool) -> None:
+def _describe(line: Line, event: Event, as_json: bool) -> None:
     click.echo(f"{line.place}: {described(event.type)}")
     print_table(("field", "value", "meaning"), _values(event))
-    if not is_json:
+    if not as_json:
         for text in remarks(ulm.split(line.octets)[0], event):
             click.echo(f"note: {shown(text)}")
     click.echo()

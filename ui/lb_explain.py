@@ -28,6 +28,9 @@ VALUE_SHOWN: Final = 60
 SIMILAR: Final = 0.65
 """From 0 to 1: names that are as alike as this may have been mistaken for each other."""
 
+NUMBERS: Final = (Kind.INT, Kind.PORT, Kind.DOUBLE)
+BYTE_ORDER_MARK: Final = "\ufeff"
+
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _QUOTED = re.compile(r'"(?:[^"\\]++|\\.)*+', re.DOTALL)
 _BARE = re.compile(r'[^\s"\\=]*+')
@@ -111,6 +114,9 @@ def problems(text: str, error: UlmError, supplied: Container[str] = ()) -> Itera
 def _broken(text: str, position: int) -> Problem:
     """Which rule of the form the field at this place breaks."""
     name = _NAME.match(text, position)
+    if text.startswith(BYTE_ORDER_MARK, position):
+        return Problem("this mark, which some editors put in front of a file, is no part of an event", position,
+                       "remove it: sed '1s/^\\xEF\\xBB\\xBF//'")
     if name is None:
         return Problem("the name of a field should stand here", position, 'write NAME="VALUE" and one blank after each')
     at = name.end()
@@ -203,7 +209,9 @@ def _better(field: Field | Common, value: str) -> str:
             JobId.parse(value)
         except JobIdError as error:
             return f"write a job id: {error}"
-    return "write such a value"
+    if isinstance(field, Field) and field.kind in NUMBERS:
+        return f"write a number other than {field.null}"
+    return "write a value of that kind"
 
 
 def _names(field: Field | Common) -> Sequence[str]:
@@ -218,7 +226,7 @@ def values_text(field: Field | Common) -> str:
     """What can stand as the value of a field, in words."""
     if isinstance(field, Field) and field.kind is Kind.ENUM:
         return f"one of {', '.join(_choice_text(field, value) for value in field.values)}"
-    if isinstance(field, Field) and field.kind in (Kind.INT, Kind.PORT, Kind.DOUBLE):
+    if isinstance(field, Field) and field.kind in NUMBERS:
         return f"{_KINDS[field.kind.value]}, {field.null} is none"
     return _KINDS[field.kind if isinstance(field, Common) else field.kind.value]
 
@@ -249,7 +257,7 @@ def remarks(pairs: Sequence[Pair], event: Event) -> Iterator[str]:
     for name, value, _ in pairs:
         field = own.get(name)
         if field is not None:
-            numeric = field.kind in (Kind.INT, Kind.PORT, Kind.DOUBLE)
+            numeric = field.kind in NUMBERS
             if value and not numeric and event.get(field.name) is None:
                 yield f"{name} {_value(value)} counts as none: not {values_text(field)}"
         elif name == "LVL" and event.level is None:

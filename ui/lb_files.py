@@ -1,10 +1,12 @@
 """Event files as the commands read them: the lines of plain and gzip files, one at a time, never a file as a whole.
 
-A gzip file is known by its first octets, whatever its name is; so is one that comes through standard input (``-``).
+A gzip file is known by its first octets, whatever its name is; so is one that comes through standard input (``-``). So
+are files of some other forms, which are not read.
 """
 
 import io
 import os
+import re
 import sys
 import time
 import zlib
@@ -24,6 +26,16 @@ if TYPE_CHECKING:
 STDIN: Final = "-"
 STDIN_FILENO: Final = 0
 GZIP: Final = b"\x1f\x8b"
+OTHER_FORMS: Final = (
+    (re.compile(rb"\xfd7zXZ\0"), "packed by xz", "xz -dc"),
+    (re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"), "packed by bzip2", "bzip2 -dc"),
+    (re.compile(rb"\x28\xb5\x2f\xfd"), "packed by zstd", "zstd -dc"),
+    (re.compile(rb"PK\x03\x04"), "a zip archive", "unzip -p"),
+    (re.compile(rb"\xff\xfe|\xfe\xff"), "text in UTF-16", "iconv -f UTF-16 -t UTF-8"),
+)
+"""How files begin that hold no lines, what they are, and what makes lines of them."""
+FORM: Final = 16
+"""Octets that tell the form of a file."""
 GZIP_FRAME: Final = 16
 """Has zlib expect the frame of gzip around the data."""
 BUFFER: Final = 1 << 20
@@ -52,7 +64,7 @@ class Line(NamedTuple):
 
 def shown_name(file: str) -> str:
     """A file's name for people."""
-    return "stdin" if file == STDIN else visible(file)
+    return "stdin" if file == STDIN else visible(file) or "''"
 
 
 def check(files: Sequence[str]) -> None:
@@ -70,8 +82,12 @@ def check(files: Sequence[str]) -> None:
                                   "ask its owner, or read it as him")
 
 
-Trouble = Callable[[str, str], None]
-"""Told of a file that cannot be read to its end: the place, what is wrong."""
+Trouble = Callable[[Line, str], None]
+"""Told of a file that cannot be read to its end: the line from which on, without its octets; what is wrong."""
+
+
+class OtherForm(Exception):
+    """A file that has to be changed before it can be read; the text says how."""
 
 
 def lines(files: Sequence[str], trouble: Trouble, quiet: bool = False) -> Iterator[Line]:
@@ -84,15 +100,21 @@ def lines(files: Sequence[str], trouble: Trouble, quiet: bool = False) -> Iterat
                 for line in _lines(file, meter):
                     number = line.number
                     yield line
+            except OtherForm as error:
+                trouble(Line(file, 1, b""), str(error))
             except (EOFError, zlib.error, OSError) as error:
                 if isinstance(error, BrokenPipeError):  # of the one who prints the lines
                     raise
-                trouble(f"{shown_name(file)}:{number + 1}", f"cannot be read from here on: {_why(error)}")
+                trouble(Line(file, number + 1, b""), f"cannot be read from here on: {_why(error)}")
 
 
 def _lines(file: str, meter: "Meter") -> Iterator[Line]:
     with open(STDIN_FILENO if file == STDIN else file, "rb", closefd=file != STDIN) as raw:
-        packed = raw.peek(len(GZIP)).startswith(GZIP)
+        begin = raw.peek(FORM)
+        for pattern, what, remedy in OTHER_FORMS:
+            if pattern.match(begin):
+                raise OtherForm(f"not read, this is {what}; pipe it through {remedy} and name - as the file")
+        packed = begin.startswith(GZIP)
         stream = io.BufferedReader(_Unpacked(raw), BUFFER) if packed else raw
         number = 0
         while octets := stream.readline(LONGEST):

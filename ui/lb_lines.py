@@ -2,7 +2,7 @@
 
 import io
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -15,7 +15,7 @@ from lb.model.jobid import JobId, JobIdError
 from lb.model.times import Timestamp, format_date
 from lb.model.ulm import PARSE_BROKEN_ULM, PARSE_MSG_INCOMPLETE, UlmError
 from ui.frame import visible
-from ui.lb_files import Line
+from ui.lb_files import Line, shown_name
 
 CODE_NAMES: Final[Mapping[int, str]] = {
     ulm.PARSE_BROKEN_ULM: "PARSE_BROKEN_ULM",
@@ -30,6 +30,48 @@ EXIT_USAGE: Final = 2
 """Exit code of wrong usage, as of all that works on files; the commands that ask services say ``frame.EXIT_USAGE``."""
 
 JOBID, USER = "DG.JOBID", "DG.USER"
+JOBID_KEY: Final = "jobId"
+"""The same in JSON."""
+TOLD: Final = 10
+"""Bad lines of a file that are told one by one, if not all are asked for."""
+
+
+class Complaints:
+    """Tells what is wrong with lines: of each file the first ones, and how many there are besides.
+
+    ``everything``: all of them, one by one; ``err``: on standard error.
+    """
+
+    def __init__(self, everything: bool, err: bool = True) -> None:
+        self.count = 0
+        self._everything = everything
+        self._err = err
+        self._file = ""
+        self._in_file = 0
+
+    def tell(self, line: Line, texts: Iterable[str], always: bool = False) -> None:
+        """One more bad line; ``always``: it is told whatever was told before."""
+        if line.file != self._file:
+            self.end()
+            self._file = line.file
+        self.count += 1
+        self._in_file += not always
+        if always or self._everything or self._in_file <= TOLD:
+            for text in texts:
+                click.echo(text, err=self._err)
+
+    def end(self) -> None:
+        """The file is at its end; so is this, when there is no other."""
+        more = self._in_file - TOLD
+        if more > 0 and not self._everything:
+            lines = "1 more bad line" if more == 1 else f"{more} more bad lines"
+            click.echo(f"{shown_name(self._file)}: {lines}; --all tells of each", err=self._err)
+        self._in_file = 0
+
+
+def is_json(octets: bytes) -> bool:
+    """Whether the line can only be an event in JSON; no name of a field in ULM begins so."""
+    return octets.lstrip().startswith(b"{")
 
 
 class Supply:
@@ -53,6 +95,13 @@ class Supply:
             if error.code != PARSE_MSG_INCOMPLETE or error.field not in self.values:
                 raise
         return self._completed(text), True
+
+    def any_event(self, line: Line) -> tuple[Event, bool]:
+        """The same of a line of either form. Raises UlmError or EventJsonError."""
+        if not is_json(line.octets):
+            return self.event(line)
+        event = self.json_event(line)
+        return event, not event.user
 
     def _completed(self, text: str) -> Event:
         pairs, kind = ulm.split(text)
@@ -102,6 +151,11 @@ def short_reason(error: ModelError) -> str:
     where = f" in {shown(error.field)}" if error.field and error.field not in str(error) else ""
     place = f" at character {error.position + 1}" if error.position >= 0 else ""
     return f"{shown(str(error))}{where} ({name} {error.code}{place})"
+
+
+def is_nameless(error: ModelError) -> bool:
+    """Whether the line does not say whose event it is."""
+    return error.code == PARSE_MSG_INCOMPLETE and error.field in (JOBID, JOBID_KEY)
 
 
 def escape_output() -> None:

@@ -8,7 +8,7 @@ import click
 from lb.model.jobid import JobId
 from lb.model.ledger import Ledger
 from ui.frame import EXIT_FAILED, HELP, common_options, run
-from ui.lb_lines import EXIT_USAGE, JobIdType, Supply, escape_output, shown
+from ui.lb_lines import EXIT_USAGE, TOLD, Complaints, JobIdType, Supply, escape_output, shown
 from ui.lb_state_show import as_object, in_tree_order, print_histories, print_statuses
 from ui.lb_state_take import Order, Taking
 
@@ -20,9 +20,9 @@ Examples:
   zcat dump-2.log.gz | glite-lb-state --sorted -
   glite-lb-state --assume-jobid https://lb.example.org:9000/abc... --assume-user /CN=me trace.log
 \b
-FILEs hold one event per line, as producers, loggers and dumps of servers write them, plain or gzip. They are read in
-the order given, as if the events arrived so; with --sorted the order does not matter. A dump goes job by job; what its
-parents passed through (--history) comes out right with --by-arrival.
+FILEs hold one event per line, as producers, loggers and dumps of servers write them or as glite-lb-event --json does,
+plain or gzip. They are read in the order given, as if the events arrived so; with --sorted the order does not matter.
+A dump goes job by job; what its parents passed through (--history) comes out right with --by-arrival.
 A line without DG.USER counts as written by nobody, one without DG.JOBID cannot be used; see --assume-user and
 --assume-jobid.
 \b
@@ -30,8 +30,8 @@ A line without DG.USER counts as written by nobody, one without DG.JOBID cannot 
 forms of the values are those of the native protocol; with --history "@history" is a list of the states passed through.
 Octets that are no UTF-8 stand as \\udcNN in JSON (Python's surrogateescape) and as \\xNN in tables.
 \b
-Exit code 0: all is told; 1: some line is no event, or some event was not used (told on standard error), or no event of
-a job that --job names is there; 2: wrong usage.
+Exit code 0: all is told; 1: some line is no event, some event was not used, or a file cannot be read (told on standard
+error), or no registration of a job that --job names is there; 2: wrong usage.
 """
 
 
@@ -43,18 +43,19 @@ a job that --job names is there; 2: wrong usage.
 @click.option("-j", "--job", "wanted", multiple=True, type=JobIdType(), help="Only this job; may be repeated.")
 @click.option("--assume-jobid", "jobid", type=JobIdType(), help="The job of lines without DG.JOBID.")
 @click.option("--assume-user", "user", metavar="DN", help="The author of lines without DG.USER.")
+@click.option("--all", "everything", is_flag=True, help=f"Tell of all bad lines, not of the first {TOLD} of each file.")
 @click.option("-q", "--quiet", is_flag=True, help="No warnings, no progress; lines that are no event are told still.")
 @common_options
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 def command(
     as_json: bool, in_order: bool, by_arrival: bool, history: bool, wanted: tuple[str, ...], jobid: str | None,
-    user: str | None, quiet: bool, files: tuple[str, ...],
+    user: str | None, everything: bool, quiet: bool, files: tuple[str, ...],
 ) -> int:
     """Tell the statuses of the jobs in event files or dumps ("-": standard input), without any server."""
     if in_order and by_arrival:
         raise click.UsageError("--sorted and --by-arrival exclude one another")
     order = Order.CODES if in_order else Order.ARRIVAL if by_arrival else Order.FILES
-    taking = Taking(order, Ledger(keep=in_order or history))
+    taking = Taking(order, Ledger(keep=in_order or history), Complaints(everything))
     taking.read(files, Supply(jobid, user or ""), quiet)
     if not quiet:
         taking.warn()

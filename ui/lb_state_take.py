@@ -5,19 +5,18 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-import click
-
 from lb.model import machine
+from lb.model.eventjson import EventJsonError
 from lb.model.events import Event
 from lb.model.jobid import JobId
 from lb.model.ledger import Ledger, when_known
 from lb.model.machine import Outcome
 from lb.model.rules.store import NOT_REGISTERED, REGISTRATION, Refusal
 from lb.model.times import Timestamp
-from lb.model.ulm import PARSE_MSG_INCOMPLETE, UlmError
+from lb.model.ulm import UlmError
 from ui.frame import warn
 from ui.lb_files import Line, lines
-from ui.lb_lines import JOBID, Supply, moment_text, short_reason, shown
+from ui.lb_lines import Complaints, Supply, is_nameless, moment_text, short_reason, shown
 
 JOBS_TOLD: Final = 5
 """Jobs that a warning names; of the others it tells the number."""
@@ -55,10 +54,11 @@ class Taking:
 
     order: Order
     ledger: Ledger
+    complaints: Complaints
     used: int = 0
     first: Timestamp | None = None
     last: Timestamp | None = None
-    unreadable: int = 0
+    unreadable: Some = field(default_factory=Some)
     repeated: Some = field(default_factory=Some)
     nameless: Some = field(default_factory=Some)
     nobodys: Some = field(default_factory=Some)
@@ -71,21 +71,20 @@ class Taking:
     @property
     def complete(self) -> bool:
         """Whether everything was used."""
-        return not (self.unreadable or self.homeless or self.refused)
+        return not (self.complaints.count or self.homeless or self.refused)
 
     # ---- reading ----------------------------------------------------------------------------------------------------
 
     def read(self, files: Sequence[str], supply: Supply, quiet: bool) -> None:
         """Take all events of the files. Lines that are no event are told on standard error at once."""
-        for line in lines(files, self._complain, quiet):
+        for line in lines(files, self._broken_file, quiet):
             if not line.octets.strip():
                 continue
             try:
-                event, supplied = supply.event(line)
-            except UlmError as error:
-                self._complain(line.place, short_reason(error))
-                if error.code == PARSE_MSG_INCOMPLETE and error.field == JOBID:
-                    self.nameless.add(line)
+                event, supplied = supply.any_event(line)
+            except (UlmError, EventJsonError) as error:
+                self.complaints.tell(line, [f"{line.place}: {short_reason(error)}"])
+                (self.nameless if is_nameless(error) else self.unreadable).add(line)
                 continue
             if supplied and not event.user:
                 self.nobodys.add(line)
@@ -93,6 +92,7 @@ class Taking:
                 self._take(event, line)
             else:
                 self._kept.append((event, Line(line.file, line.number, b"")))
+        self.complaints.end()
         self._take_kept()
 
     def _take_kept(self) -> None:
@@ -103,9 +103,8 @@ class Taking:
         if by_code:
             self.ledger.recompute()
 
-    def _complain(self, place: str, text: str) -> None:
-        self.unreadable += 1
-        click.echo(f"{place}: {text}", err=True)
+    def _broken_file(self, line: Line, text: str) -> None:
+        self.complaints.tell(line, [f"{line.place}: {text}"], always=True)
 
     def _take(self, event: Event, line: Line) -> None:
         """Have the ledger take an event, and note what came of it."""
@@ -150,6 +149,9 @@ class Taking:
     def _warnings(self) -> Iterator[str]:
         early = {jobid: some for jobid, some in self.homeless.items() if jobid in self.ledger.jobs}
         never = {jobid: some for jobid, some in self.homeless.items() if jobid not in early}
+        if self.unreadable.count:
+            yield (f"{self.unreadable.told('line', 'lines')}, not used: no event can be read there; glite-lb-event "
+                   "with the same file tells what is wrong and what to do")
         if self.nameless.count:
             yield f"{self.nameless.told('line', 'lines')}, not used: no job is named; --assume-jobid says which"
         if never:

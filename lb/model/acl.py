@@ -133,8 +133,9 @@ class Acl:
 
     def add(self, *entries: Entry) -> "Acl":
         """The list with these entries too; those that it has already stay where they are."""
-        all_of_them = dict.fromkeys((*self.entries, *entries))
-        return self if len(all_of_them) == len(self.entries) else Acl(tuple(all_of_them), True)
+        known = self.entries if len(entries) == 1 else frozenset(self.entries)
+        new = tuple(entry for entry in dict.fromkeys(entries) if entry not in known)
+        return Acl(self.entries + new, True) if new else self
 
     def remove(self, entry: Entry) -> "Acl":
         """The list without that entry. Raises ``AclError`` when it has others only."""

@@ -27,6 +27,7 @@ from typing import Final
 
 from lb.model.errors import ModelError
 from lb.model.events import EVENTS, Event
+from lb.model.frozen import with_item
 from lb.model.jobid import JOBID_FORMAT, JobId, JobIdError
 from lb.model.seqcode import NULL
 from lb.model.times import Timestamp
@@ -73,9 +74,8 @@ class Connections:
 
     def connect(self, jobid: JobId, jobtype: str) -> "Connections":
         """With a new connection to that job, in place of an older one."""
-        rows = {**self.by_job}
-        rows.pop(jobid, None)
-        return _made_of({**rows, jobid: Connection(jobtype)})
+        before = self.forget(jobid).by_job
+        return Connections(with_item(before, jobid, Connection(jobtype)))
 
     def disconnect(self, jobid: JobId) -> "Connections":
         """With the connection cancelled; it stays known. Nothing changes when there is none."""

@@ -5,7 +5,12 @@ attributes is worked on with plain assignments; making a value of it costs one r
 small dict.
 """
 
-from typing import Any, NoReturn, Self
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NoReturn, Self, TypeVar
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 class Frozen:
@@ -23,3 +28,13 @@ class Frozen:
 
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError(f"a {type(self).__name__} does not change")
+
+
+def with_item(items: Mapping[Key, Value] | None, key: Key, value: Value) -> MappingProxyType[Key, Value]:
+    """A read-only mapping with one more item, or one replaced.
+
+    Copies a dict as such, which is ten times as fast as going through its items: a job may have thousands of tags.
+    """
+    copy = items.copy() if isinstance(items, MappingProxyType) else dict(items or {})
+    copy[key] = value
+    return MappingProxyType(copy)

@@ -22,7 +22,7 @@ DEFAULT_PORT: Final = 9000
 MAX_PORT: Final = 65535
 """Largest TCP port."""
 MAX_LENGTH: Final = 4096
-"""Longest accepted id in characters; a limit of ours, the original has none."""
+"""Longest accepted id in characters, as given and as written; a limit of ours, the original has none."""
 DEFAULT_SEED: Final = "edg_wll_GenerateSubjobIds()"
 """Seed of subjob ids when a registration gives none (lb.md 1)."""
 NOTIFICATION_PREFIX: Final = "NOTIF:"
@@ -39,6 +39,8 @@ _SCHEME: Final = "https://"
 _BLANK: Final = re.compile("[ \t\n\v\f\r\ud800-\udc7f\udd00-\udfff]")
 """White space as C counts it, and what no bytes decode to."""
 _PORT: Final = re.compile(r"[0-9]{1,6}")
+_GROWTH: Final = len(f":{DEFAULT_PORT}")
+"""Characters that an id without a port gains when it is written; what is written can be read."""
 _SHOWN: Final = 200
 """Characters of a bad id that an error repeats."""
 
@@ -119,7 +121,10 @@ def _parse(text: str) -> JobId:
     blank = _BLANK.search(unique)
     if blank is not None or not unique:
         raise _malformed(text, "has no unique part without white space", slash + 1 + (blank.start() if blank else 0))
-    return JobId(host, port, unique, info if mark else None)
+    jobid = JobId(host, port, unique, info if mark else None)
+    if len(text) > MAX_LENGTH - _GROWTH and len(jobid.uri) > MAX_LENGTH:
+        raise JobIdError(f"job id longer than {MAX_LENGTH} characters with its port", position=MAX_LENGTH)
+    return jobid
 
 
 _remembered = lru_cache(maxsize=CACHED)(_parse)

@@ -18,7 +18,7 @@ from lb.model.frozen import Frozen
 from lb.model.status import ATTRIBUTES, NAMES, SLOTS, STATES, ZEROS, Attribute, Kind, Status, StatusDraft
 from lb.model.times import Timestamp
 
-VERSION: Final = "2.11-1"
+VERSION: Final = "2.11-2"
 """Original's number of its rules (2.11, payload owner) and ours of the stored form."""
 
 Branches = Mapping[int, tuple[str | None, str | None, str | None]]

@@ -223,7 +223,7 @@ class StatusDraft:
     access_rights: str | None = _text("access rules in words, on request")
     history: str | None = _text("all events as JSON, on request")
     pbs_state: str | None = _text("PBS: state letter")
-    pbs_substate: int = _int("PBS: number of the substate")
+    pbs_substate: int = _int("PBS: number of the substate; never set")
     pbs_queue: str | None = _text("PBS: queue")
     pbs_owner: str | None = _text("PBS: owner")
     pbs_name: str | None = _text("PBS: name of the job")
@@ -281,7 +281,7 @@ class StatusDraft:
     vm_id: str | None = _text("virtual machine: identifier")
     vm_name: str | None = _text("virtual machine: name")
     vm_phy_hostname: str | None = _text("virtual machine: physical host")
-    vm_system_halting: bool = _bool("virtual machine: it is shutting down")
+    vm_system_halting: bool = _bool("virtual machine: it is shutting down; never set")
     vm_manager: str | None = _text("virtual machine: manager; never set")
 
     @property

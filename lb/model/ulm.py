@@ -136,7 +136,7 @@ def split(line: str | bytes) -> tuple[list[Pair], EventType | None]:
         else:
             pairs.append((name, value, position))
         position = match.end()
-    if len(pairs) >= MAX_FIELDS:
+    if len(pairs) + (kind is not None) > MAX_FIELDS:
         raise UlmError(PARSE_BROKEN_ULM, "ULM parse error", position=pairs[-1][2])
     return pairs, kind
 

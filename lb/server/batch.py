@@ -24,7 +24,7 @@ from lb.server import record, schema, zombies
 from lb.server.admission import Admitted
 from lb.server.errors import heed, refused
 from lb.server.record import Record
-from lb.server.schema import events, events_flesh, jpreg
+from lb.server.schema import events, events_flesh, jobs, jpreg
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,9 @@ class Batch:
         self._absent |= wanted - set(found)
 
     def get(self, key: str) -> Record | None:
-        """The job with this key, None when it does not exist."""
-        self.fetch((key,))
+        """The job with this key, None when it does not exist; what events name as another job may be no key at all."""
+        if store.is_key(key):
+            self.fetch((key,))
         return self._records.get(key)
 
     def store(self, item: Admitted) -> None:
@@ -87,7 +88,7 @@ class Batch:
             raise refused(store.NOT_REGISTERED)
         else:
             heed(store.check_author(event, job.owner, trusted=item.trusted))
-            heed(store.check_connection(event, lambda other: self._relative(other) is not None))
+            heed(store.check_connection(event, self._is_here))
             heed(store.check_parent(event, store.named_parent(event, job.state.status.jobtype), self._relative))
         if (item.key, item.digest) in self._known:
             return  # delivered before: the sender did not get our answer
@@ -139,6 +140,15 @@ class Batch:
         """Whose a job is, and of which it is part; None when it is not here."""
         job = self.get(jobid.unique)
         return None if job is None or job.jobid != jobid else (job.owner, job.parent)
+
+    def _is_here(self, jobid: JobId) -> bool:
+        """Whether a job is here. It may be anybody's: neither read nor locked for that."""
+        job = self._records.get(jobid.unique)
+        if job is not None or not store.is_key(jobid.unique):
+            return job is not None and job.jobid == jobid
+        named = select(jobs.c.dg_jobid).where(jobs.c.jobid == jobid.unique)
+        found = self._conn.execute(named).scalar_one_or_none()
+        return found is not None and JobId.parse(found) == jobid
 
     def _bear(self, parent: Record, children: Sequence[JobId], event: Event) -> None:
         """Create the subjobs that do not exist yet; they have a state and no events."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lb.model.events import Event
+from lb.model.rules.tags import lowered
 from lb.model.status import ATTRIBUTE, STATE_CODES, Status
 from lb.model.vocabulary import SOURCE_CODES, level_code
 from lb.server.errors import LbError
@@ -94,7 +95,7 @@ JOB_ATTRIBUTES: Final[Mapping[str, tuple[frozenset[str], Callable[[Status, Group
     "LOCATION": (_SAME, _plain("location")),
     "DESTINATION": (_SAME, _plain("destination")),
     "DONECODE": (_ORDER, _code("done_code")),
-    "USERTAG": (_ORDER, lambda status, group: (status.user_tags or {}).get((group.name or "").lower())),
+    "USERTAG": (_ORDER, lambda status, group: (status.user_tags or {}).get(lowered(group.name or ""))),
     "TIME": (_ORDER, _entered),
     "RESUBMITTED": (_SAME, lambda status, _group: int(status.resubmitted)),
     "PARENT": (_SAME, _plain("parent_job")),

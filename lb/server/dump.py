@@ -13,11 +13,10 @@ from sqlalchemy import Connection, select
 from lb.model import ulm
 from lb.model.events import EVENTS
 from lb.model.jobid import JobId
-from lb.model.jobstate import JobState
 from lb.model.seqcode import NULL
 from lb.model.times import Timestamp, format_date
 from lb.model.vocabulary import INTERNAL
-from lb.server.record import read_events
+from lb.server.record import birth_of_subjobs, decode, subjects
 from lb.server.schema import events, events_flesh, jobs, states
 from spool.files import sync, sync_directory
 
@@ -44,15 +43,16 @@ def read(conn: Connection, key: str) -> list[bytes]:
 
 def _registration(conn: Connection, key: str) -> list[bytes]:
     row = conn.execute(
-        select(jobs.c.dg_jobid, states.c.parent_job, states.c.int_status)
+        select(jobs.c.dg_jobid, jobs.c.userid, states.c.parent_job, states.c.int_status)
         .join(states, states.c.jobid == jobs.c.jobid).where(jobs.c.jobid == key)
     ).one_or_none()
-    known = [] if row is None or row.parent_job is None else read_events(conn, row.parent_job)
-    if row is None or not known:
+    birth = None if row is None else birth_of_subjobs(conn, row.parent_job or "")
+    if row is None or birth is None:
         return []
-    parent, status = known[0], JobState.load(row.int_status.decode("latin-1")).status
-    fields = {"ns": parent.get("ns"), "jobtype": status.jobtype, "parent": parent.jobid}
-    event = replace(parent, jobid=JobId.parse(row.dg_jobid), seqcode=str(NULL), priority=INTERNAL, fields=fields)
+    jobid, owner = JobId.parse(row.dg_jobid), subjects(conn, [row.userid])[row.userid]
+    status = decode(conn, jobid, owner, row.int_status).status
+    fields = {"ns": birth.get("ns"), "jobtype": status.jobtype, "parent": birth.jobid}
+    event = replace(birth, jobid=jobid, seqcode=str(NULL), priority=INTERNAL, fields=fields)
     return [line(ulm.encode(ulm.write(event)), event.timestamp[0])]
 
 

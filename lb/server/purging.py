@@ -96,7 +96,8 @@ def by_name(conn: Connection, jobids: Sequence[JobId]) -> Choice:
 
 def _members() -> Any:
     return select(
-        jobs.c.jobid, jobs.c.dg_jobid, states.c.seq, states.c.parent_job, states.c.status, states.c.STD_lastUpdateTime
+        jobs.c.jobid, jobs.c.dg_jobid, jobs.c.userid, states.c.seq, states.c.parent_job, states.c.status,
+        states.c.STD_lastUpdateTime,
     ).join(states, states.c.jobid == jobs.c.jobid)
 
 
@@ -105,12 +106,13 @@ def _is_old(row: Row[Any], limits: Mapping[int, int]) -> bool:
 
 
 def _with_parent(conn: Connection, rows: Sequence[Row[Any]]) -> set[str]:
-    """Keys of the jobs whose parent lives here; a job whose parent does not is on its own."""
+    """Keys of the jobs whose parent lives here; a job whose parent does not, or is a stranger's, is on its own."""
     named = sorted({row.parent_job for row in rows if row.parent_job is not None})
-    living: set[str] = set()
+    owners: dict[str, str] = {}
     for chunk in _chunks(named):
-        living.update(conn.execute(select(jobs.c.jobid).where(jobs.c.jobid.in_(chunk))).scalars())
-    return {row.jobid for row in rows if row.parent_job in living}
+        found = conn.execute(select(jobs.c.jobid, jobs.c.userid).where(jobs.c.jobid.in_(chunk)))
+        owners.update((key, userid) for key, userid in found)
+    return {row.jobid for row in rows if owners.get(row.parent_job) == row.userid}
 
 
 def _families(conn: Connection, heads: Sequence[Row[Any]]) -> Iterator[Family]:
@@ -119,13 +121,18 @@ def _families(conn: Connection, heads: Sequence[Row[Any]]) -> Iterator[Family]:
 
 
 def family_of(conn: Connection, head: Member) -> Family:
-    """The job and everything below it, as it is now."""
+    """The job and everything below it, as it is now, all of the same owner.
+
+    Somebody else may have named it as a parent before it was registered: his job neither keeps it nor goes with it.
+    """
+    owner = select(jobs.c.userid).where(jobs.c.jobid == head.key).scalar_subquery()
     family: dict[str, Member] = {head.key: head}
     generation = [head.key]
     while generation:
         below: list[str] = []
         for chunk in _chunks(generation):
-            for row in conn.execute(_members().where(states.c.parent_job.in_(chunk)).order_by(jobs.c.jobid)):
+            named = _members().where(states.c.parent_job.in_(chunk), jobs.c.userid == owner)
+            for row in conn.execute(named.order_by(jobs.c.jobid)):
                 if row.jobid not in family:
                     family[row.jobid] = _member(row)
                     below.append(row.jobid)

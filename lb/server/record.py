@@ -4,20 +4,25 @@ A batch reads the records of all its jobs at once, changes them in memory and wr
 table: the number of statements does not grow with the number of events.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 import sql
 from lb.model import machine, ulm
-from lb.model.events import Event
+from lb.model.events import EVENTS, Event
 from lb.model.jobid import JobId
 from lb.model.jobstate import VERSION, JobState, StateVersionError
-from lb.model.rules import parents
-from lb.model.status import STATE_CODES, ZEROS, with_slot
+from lb.model.people import same_person
+from lb.model.rules import parents, tags
+from lb.model.rules.store import REGISTRATION, has_subjobs, is_key
+from lb.model.seqcode import in_order
+from lb.model.status import STATE_CODES, ZEROS, Status, with_slot
 from lb.server import schema
-from lb.server.schema import events_flesh, indexed, jobs, states, status_tags, users
+from lb.server.schema import events, events_flesh, indexed, jobs, states, status_tags, users
 
 #: Keys in one `IN (…)`.
 CHUNK: Final = 500
@@ -53,14 +58,15 @@ class Record:
 
     def apply(self, event: Event) -> None:
         """Feed the event, whose number is `nevents` by now, to the state machine."""
-        before = self.state.status.user_tags or {}
+        before = self.state.status.user_tags
         if event.name not in machine.NOT_FED:
             self.state = machine.apply(self.state, event)
         if self.state.status.owner is None:
             self.state = self.state.show(owner=self.owner)
-        tags = self.state.status.user_tags or {}
-        if tags is not before:
-            self.tags |= {name: (self.nevents, value) for name, value in tags.items() if before.get(name) != value}
+        after = self.state.status.user_tags
+        if after is not None and after is not before:  # by a UserTag, and of that tag only
+            name = tags.lowered(event.fields["name"])
+            self.tags[name] = (self.nevents, after[name])
         self.changed = True
 
 
@@ -113,40 +119,68 @@ def decode(conn: Connection, jobid: JobId, owner: str, stored: bytes | None) -> 
 def recompute(conn: Connection, jobid: JobId, owner: str) -> JobState:
     """The state of a job from its events alone; what only other jobs know of it is taken from them."""
     told = read_events(conn, jobid.unique)
-    row = conn.execute(
-        select(jobs.c.dg_jobid, jobs.c.userid).join(states, states.c.parent_job == jobs.c.jobid)
-        .where(states.c.jobid == jobid.unique)
-    ).one_or_none()
-    if not told:
-        return _subjob(conn, jobid, owner, JobId.parse(row.dg_jobid)) if row else machine.new_status(jobid, owner)
-    job = machine.recompute(told, owner)
+    above = conn.execute(
+        select(jobs.c.dg_jobid).join(states, states.c.parent_job == jobs.c.jobid).where(states.c.jobid == jobid.unique)
+    ).scalar_one_or_none()
+    birth = None if above is None else birth_of_subjobs(conn, JobId.parse(above).unique)
+    job = _from_events(jobid, owner, told, birth)
     if job.status.owner is None:
         job = job.show(owner=owner)
-    if row is not None and job.status.parent_job is None:
-        job = job.show(parent_job=row.dg_jobid)
+    if above is not None and job.status.parent_job is None:
+        job = job.show(parent_job=above)
     return _count_children(conn, job, jobid, owner) if job.status.children_num else job
 
 
-def _subjob(conn: Connection, jobid: JobId, owner: str, parent: JobId) -> JobState:
-    """A subjob without events: born again from its parent's registration."""
-    registration = read_events(conn, parent.unique)
-    status = machine.recompute(registration, owner).status
-    return machine.new_subjob(jobid, status, registration[0].timestamp)
+def _from_events(jobid: JobId, owner: str, told: Sequence[Event], birth: Event | None) -> JobState:
+    """The state of a job that other jobs do not matter to but for its birth, if it was not registered for itself."""
+    if birth is not None and (not told or told[0].name != REGISTRATION):
+        parent = machine.recompute([birth], owner).status
+        return machine.run(machine.new_subjob(jobid, parent, birth.timestamp), in_order(told))
+    return machine.recompute(told, owner) if told else machine.new_status(jobid, owner)
+
+
+def birth_of_subjobs(conn: Connection, key: str) -> Event | None:
+    """The registration that made a job a parent, None when there is none."""
+    rows = conn.execute(
+        select(events_flesh.c.ulm)
+        .join(events, (events.c.jobid == events_flesh.c.jobid) & (events.c.event == events_flesh.c.event))
+        .where(events.c.jobid == key, events.c.code == EVENTS[REGISTRATION].code).order_by(events.c.event)
+    )
+    return next((event for event in map(ulm.parse, rows.scalars()) if has_subjobs(event)), None)
 
 
 def _count_children(conn: Connection, parent: JobState, jobid: JobId, owner: str) -> JobState:
-    stored = conn.execute(
-        select(states.c.int_status).join(jobs, jobs.c.jobid == states.c.jobid)
-        .where(states.c.parent_job == jobid.unique, jobs.c.userid == schema.userid(owner))
-    ).scalars()
-    parent = parent.show(children_hist=with_slot(ZEROS, parents.REST, parent.status.children_num))
-    for state in stored:
+    """The parent with its histogram: those that will be asked what they were before they change must count as that."""
+    rows = conn.execute(
+        select(states.c.jobid, states.c.int_status, jobs.c.userid).join(jobs, jobs.c.jobid == states.c.jobid)
+        .where(states.c.parent_job == jobid.unique)
+    ).all()
+    owners = subjects(conn, {row.userid for row in rows})
+    mine = {row.jobid: row.int_status for row in rows if same_person(owners[row.userid], owner)}
+    histogram = list(with_slot(ZEROS, parents.REST, parent.status.children_num))
+    for status in _statuses(conn, mine, owner, birth_of_subjobs(conn, jobid.unique)):
+        histogram[parents.REST] -= 1
+        histogram[parents.class_of(status)] += 1
+    return parent.show(children_hist=histogram)
+
+
+def _statuses(conn: Connection, stored: Mapping[str, bytes], owner: str, birth: Event | None) -> Iterator[Status]:
+    """The statuses of subjobs by their stored states, those of other rules computed anew; none without events."""
+    outdated = []
+    for key, state in stored.items():
         try:
-            child = JobState.load(state.decode("latin-1"))
-        except StateVersionError:  # not computed anew yet; it is counted when it changes
-            continue
-        parent = parents.moved(parent, parents.REST, parents.class_of(child.status))
-    return parent
+            yield JobState.load(state.decode("latin-1")).status
+        except StateVersionError:
+            outdated.append(key)
+    for start in range(0, len(outdated), CHUNK):
+        rows = conn.execute(
+            select(events_flesh.c.jobid, events_flesh.c.ulm)
+            .where(events_flesh.c.jobid.in_(outdated[start : start + CHUNK]))
+            .order_by(events_flesh.c.jobid, events_flesh.c.event)
+        ).all()
+        for _, found in groupby(rows, key=itemgetter(0)):
+            told = [ulm.parse(row.ulm) for row in found]
+            yield _from_events(told[0].jobid, owner, told, birth).status
 
 
 def read_events(conn: Connection, key: str) -> list[Event]:
@@ -205,7 +239,7 @@ def _state_row(record: Record) -> dict[str, Any]:
         "seq": record.nevents,
         "int_status": record.state.dump().encode("ascii"),
         "version": VERSION,
-        "parent_job": None if parent is None else parent.unique,
+        "parent_job": None if parent is None or not is_key(parent.unique) else parent.unique,
         "payload_userid": None if status.payload_owner is None else schema.userid(status.payload_owner),
         "STD_destination": indexed(status.destination),
         "STD_location": indexed(status.location),

@@ -54,6 +54,14 @@ def replace_host_credential(grid: Layout) -> int:
     return new.certificate.serial_number
 
 
+def wait_for_workers(grid: Layout, times: int) -> None:
+    """Until every worker has read its credential anew that many times: one shows the new one before others do."""
+    for name in PORTS:
+        def all_have(log: Path = grid.log(name)) -> bool:
+            return log.read_text().count("SIGHUP: credentials, CAs and CRLs read anew") >= times * grid.choices.workers
+        wait_until(all_have, f"all workers of {name} have read anew")
+
+
 def test_all_daemons_go_on_and_a_job_that_is_running_is_accounted_for(grid: Layout) -> None:
     before = {service.name: running(grid, service) for service in SERVICES}
     children = {name: process.descendants(parent.pid) for name, parent in before.items() if name in PORTS}
@@ -65,6 +73,7 @@ def test_all_daemons_go_on_and_a_job_that_is_running_is_accounted_for(grid: Layo
     for ports in PORTS.values():
         for port in ports:
             wait_until(lambda port=port: serial(grid, port) == new, f"the new certificate at {port}")  # type: ignore[misc]
+    wait_for_workers(grid, 1)
     demo.watch()
     assert [job.state for job in demo.jobs] == ["Done (Exit Code !=0)"]
     demo.fetch()

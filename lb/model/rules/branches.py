@@ -3,6 +3,7 @@
 from types import MappingProxyType
 
 from lb.model.events import Event
+from lb.model.frozen import with_item
 from lb.model.jobstate import JobDraft
 from lb.model.rules.order import WM, Branch, Verdict, counter
 from lb.model.rules.rows import LM, LRMS
@@ -15,7 +16,7 @@ def note_branch(job: JobDraft, event: Event, column: int, value: str | None) -> 
         number = counter(event.seqcode, WM)
         where, worker, text = job.branches.get(number, (None, None, None))
         row = (value, worker, text) if column == 0 else (where, value, text) if column == 1 else (where, worker, value)
-        job.branches = MappingProxyType({**job.branches, number: row})
+        job.branches = with_item(job.branches, number, row)
 
 
 def reset_branches(job: JobDraft, event: Event) -> None:

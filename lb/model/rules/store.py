@@ -129,9 +129,12 @@ def check_place(jobid: JobId, server: tuple[str, int]) -> Refusal | None:
     """A job of another server is unknown here, as the original says (lb-oracle README)."""
     if not is_ours(jobid, server):
         return NOT_REGISTERED
-    if not _UNIQUE.fullmatch(jobid.unique) or jobid.unique.startswith("."):
-        return BAD_UNIQUE
-    return None
+    return None if is_key(jobid.unique) else BAD_UNIQUE
+
+
+def is_key(unique: str) -> bool:
+    """Whether the unique part of an id may be the key of a job; with another one no job is ever here."""
+    return _UNIQUE.fullmatch(unique) is not None and not unique.startswith(".")
 
 
 def is_exclusive(event: Event) -> bool:
@@ -209,6 +212,11 @@ def check_family(event: Event) -> Refusal | None:
     if count > MAX_SUBJOBS:
         return Refusal(errno.E2BIG, f"a job may have {MAX_SUBJOBS} subjobs, not {count}")
     return None
+
+
+def has_subjobs(event: Event) -> bool:
+    """Whether a registration is one of a job with subjobs."""
+    return _subjobs(event) > 0
 
 
 def _subjobs(event: Event) -> int:

@@ -34,6 +34,18 @@ def test_parse(text: str, host: str, port: int, unique: str, info: str | None) -
     assert job.server == f"{host}:{port}"
 
 
+@pytest.mark.parametrize("form", ["https://h/{}", "https://h:/{}", "https://h:0/{}", "https://h:9000/{}", "https://h/a?{}"])
+def test_what_is_written_can_be_read(form: str) -> None:
+    """The port that is added counts, too."""
+    fixed = len(JobId.parse(form.format("x")).uri) - 1
+    longest = JobId.parse(form.format("x" * (jobid.MAX_LENGTH - fixed)))
+    assert JobId.parse(longest.uri) == longest
+    assert len(longest.uri) == jobid.MAX_LENGTH
+    with pytest.raises(JobIdError) as caught:
+        JobId.parse(form.format("x" * (jobid.MAX_LENGTH - fixed + 1)))
+    assert caught.value.position == jobid.MAX_LENGTH
+
+
 def test_info_is_no_part_of_the_identity() -> None:
     assert JobId.parse("https://h/a?x") == JobId.parse("https://h:9000/a?y") == JobId.parse("https://h/a")
     assert JobId.parse("https://h/a?x?y").uri == "https://h:9000/a?x?y"

@@ -11,16 +11,18 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Any
 
 import pytest
 
 import lb.model
-from lb.model import jobid, seqcode, ulm, ulmlines
+from lb.model import jobid, machine, seqcode, ulm, ulmlines
 from lb.model.catalogue import Kind
 from lb.model.events import EVENTS
 from lb.model.jobid import JobId, JobIdError
+from lb.model.rules.order import Branch, Verdict
+from lb.model.rules.tags import user_tag
 from lb.model.seqcode import SeqCodeError
 from lb.model.times import parse_date
 from lb.model.ulm import UlmError
@@ -192,6 +194,29 @@ def test_sorting_compares_each_event_with_few_others(count: int) -> None:
         event.seqcode = Counted(event.seqcode)
     assert [event.seqcode for event in seqcode.in_order(events)] == sorted(event.seqcode for event in events)
     assert count <= compared <= 4 * count * count.bit_length()
+
+
+def test_one_more_tag_does_not_go_through_all_the_others() -> None:
+    """Tags, their codes and branches are copied as a whole: no name among them is looked up."""
+    looked_up = 0
+
+    class Counted(str):
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            nonlocal looked_up
+            looked_up += 1
+            return super().__hash__()
+
+    tags: MappingProxyType[str, str] = MappingProxyType({Counted(f"tag{number}"): "x" for number in range(1000)})
+    job = machine.new_status(JobId.parse("https://h/a"), "u").draft()
+    job.status.user_tags = job.tag_codes = tags
+    event = ulm.parse(_HEAD.format("UserTag") + 'DG.USERTAG.NAME="New" DG.USERTAG.VALUE="v"')
+    looked_up = 0
+    user_tag(job, event, Verdict(True, Branch.NONE))
+    assert job.status.user_tags["new"] == "v"
+    assert len(job.status.user_tags) == len(job.tag_codes) == 1001
+    assert looked_up < 10
 
 
 def test_every_kind_of_value_is_among_the_adversaries() -> None:

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+import sql
 from lb.export.jobfiles import JobFiles
 from lb.model import jobid as ids
 from lb.model import ulm
 from lb.model.jobid import JobId
-from lb.server import dump, jpreg, purge, zombies
+from lb.server import dump, jpreg, purge, schema, zombies
 from lb.server.batch import StoreOptions
 from lb.server.dump import DumpFile
 from lb.server.errors import LbError
@@ -41,6 +43,11 @@ class Site:
 
     def run(self, *jobs: JobId, really: bool = True, dump: bool = True, **more: Any) -> purge.PurgeResult:
         return self.purge.run(PurgeRequest(jobs or None, really=really, dump=dump, **more))
+
+    def lines(self, job: JobId) -> list[bytes]:
+        """What a dump has of the job."""
+        with sql.read(self.bench.engine) as conn:
+            return dump.read(conn, job.unique)
 
     def dumps(self) -> list[Path]:
         return sorted((self.root / "purge").glob("purge_*"))
@@ -217,6 +224,43 @@ def test_a_parent_goes_only_with_all_its_children(site: Site) -> None:
     [born] = messages[str(first)].read_bytes().splitlines()
     event = ulm.parse(born)  # a subjob without events has a registration in the dump
     assert (event.name, event.jobid, event.get("parent"), event.get("jobtype")) == ("RegJob", first, parent, "SIMPLE")
+
+
+def test_subjobs_of_other_rules_are_dumped(site: Site) -> None:
+    """One that nothing happened to since an upgrade must not stop the purge of all."""
+    parent = ids.new(SERVER)
+    site.bench.must_log([registration(parent, jobtype="COLLECTION", nsubjobs=2, seed="s")])
+    lines = {job: site.lines(job) for job in ids.subjobs(parent, "s", 2)}
+    with sql.write(site.bench.engine) as conn:
+        conn.execute(update(schema.states).values(int_status=b'{"v":"0"}'))
+    assert {job: site.lines(job) for job in lines} == lines
+    assert len(site.run(parent).jobs) == 3
+
+
+def test_a_subjob_that_becomes_a_parent_is_the_origin_of_its_subjobs(site: Site) -> None:
+    top = ids.new(SERVER)
+    site.bench.must_log([registration(top, jobtype="COLLECTION", nsubjobs=1, seed="s")])
+    [middle] = ids.subjobs(top, "s", 1)
+    site.bench.must_log([
+        line("UserTag", middle, 1, source="Application", name="a", value="x"),
+        registration(middle, number=2, jobtype="COLLECTION", nsubjobs=1, seed="s", parent=top),
+    ])
+    [lowest] = ids.subjobs(middle, "s", 1)
+    [text] = site.lines(lowest)
+    born = ulm.parse(text)
+    assert (born.name, born.get("parent"), born.get("ns")) == ("RegJob", middle, "https://wms.example.org:7443/")
+
+
+def test_a_strangers_job_neither_keeps_a_parent_nor_goes_with_it(site: Site) -> None:
+    """He named it as the parent of his before it was registered."""
+    parent, stranger = ids.new(SERVER), ids.new(SERVER)
+    site.bench.must_log([registration(stranger, OTHER_DN, parent=parent)], by=OTHER_DN)
+    site.bench.must_log([registration(parent, jobtype="COLLECTION", nsubjobs=1, seed="s")])
+    [own] = ids.subjobs(parent, "s", 1)
+    result = site.run(parent)
+    assert set(result.jobs) == {parent, own}
+    assert site.bench.status(stranger, OTHER_DN).state == "Submitted"
+    assert site.run(stranger).jobs == [stranger]
 
 
 def test_a_subjob_is_not_purged_alone(site: Site) -> None:

@@ -87,6 +87,13 @@ def test_what_a_condition_finds(jobs: Jobs, group: Group, names: str) -> None:
     assert jobs.find(OWNER, group) == {getattr(jobs, name) for name in names.split()}
 
 
+def test_tags_are_found_by_the_name_that_they_are_kept_by(db_url: str) -> None:
+    bench, job = Bench(db_url), ids.new(SERVER)
+    bench.must_log([registration(job), line("UserTag", job, 1, source="Application", name="\u00c9tat", value="x")])
+    asked = [check_job_group(group) for group in (OWNER, one("USERTAG", "EQUAL", "x", name="\u00c9TAT"))]
+    assert bench.queries.find_jobs(asked, peer()) == [job]
+
+
 def test_ids_are_named_or_left_out(jobs: Jobs) -> None:
     both = Group("JOBID", (Comparison("EQUAL", str(jobs.good)), Comparison("EQUAL", str(jobs.far))))
     assert jobs.find(both) == {jobs.good, jobs.far}

@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 import sql
 from lb.model import jobid as ids
 from lb.model.jobid import JobId
+from lb.model.status import STATES
 from lb.model.view import Flag
 from lb.server import schema
 from lb.server.batch import StoreOptions
@@ -312,6 +313,46 @@ def test_a_job_is_connected_to_a_registered_one(bench: Bench, name: str) -> None
     [reply] = bench.log(line(name, job, 2, dest_jobid="no job", **more))
     assert reply == Reply(400, 1409, "no job")
     bench.must_log([registration(other), line(name, job, 3, dest_jobid=str(other), **more)])
+    foreign = new()
+    bench.must_log([registration(foreign, OTHER_DN)], by=OTHER_DN)
+    with sql.write(bench.engine) as conn:  # what nobody can read: the other job is left in peace
+        conn.execute(update(schema.states).where(schema.states.c.jobid == foreign.unique).values(int_status=b"x"))
+        flesh = schema.events_flesh
+        conn.execute(update(flesh).where(flesh.c.jobid == foreign.unique).values(ulm=b"x"))
+    bench.must_log([line(name, job, 4, dest_jobid=str(foreign), **more)])
+
+
+@pytest.mark.parametrize(
+    "other", [b"https://localhost:9000/a\xe9", b"https://h/" + b"x" * 4086, b"https://localhost/" + b"y" * 300]
+)
+def test_what_no_job_can_be_called_harms_nobody(bench: Bench, other: bytes) -> None:
+    """Other jobs are named by any text; one that the database cannot hold is an id of no job here, and no failure."""
+    here, place = ids.new(SERVER), JobId("place.example.org", 1, "x")
+    child, transfer, bystander = new(), new(), new()
+    lines = [
+        *map(registration, (bystander, here)), registration(child, parent=place), *life(child)[1:4],
+        registration(transfer, jobtype="FILE_TRANSFER"),
+        line("Sandbox", transfer, 1, sandbox_type="INPUT", transfer_job=str(place)),
+        line("FileTransfer", transfer, 2, result="START"),
+    ]
+    bench.must_log([text.replace(str(place).encode(), other) for text in lines])
+    states = [bench.status(job).state for job in (child, transfer, bystander)]
+    assert states == ["Running", "Running", "Submitted"]
+    connect = line("ConnectJob", here, 1, dest_jobid=str(place), jobtype="SIMPLE").replace(str(place).encode(), other)
+    assert not bench.log(connect)[0].ok
+    with sql.write(bench.engine) as conn:
+        conn.execute(update(schema.states).values(int_status=b'{"v":"0"}'))
+    assert [bench.status(job).state for job in (child, transfer, bystander)] == states
+
+
+def test_an_id_that_grows_too_long_by_its_port_is_none(bench: Bench) -> None:
+    """It could be written, and not read again."""
+    job = new()
+    longer = f"https://localhost/{job.unique}?".encode()
+    text = registration(job).replace(str(job).encode(), longer + b"x" * (4096 - len(longer)))
+    [reply] = bench.log(text)
+    assert reply.minor == 1403
+    assert bench.count("events") == 0
 
 
 def test_an_absurd_number_of_subjobs_is_refused(bench: Bench) -> None:
@@ -342,6 +383,24 @@ def test_a_state_of_other_rules_is_computed_anew(bench: Bench) -> None:
         conn.execute(update(schema.states).where(schema.states.c.jobid != first.unique).values(int_status=b'{"v":"0"}'))
     assert [bench.status(job, flags=Flag.CHILDHIST_FAST) for job in (parent, first, second)] == before
     bench.must_log(life(second)[1:])
+    assert bench.status(parent).state == "Done"
+
+
+def test_subjobs_of_other_rules_are_counted_as_what_they_are(bench: Bench) -> None:
+    """When they change later, the histogram of the parent must have them where they come from."""
+    parent, adopted = new(), new()
+    bench.must_log([registration(parent, jobtype="COLLECTION", nsubjobs=3, seed="s")])
+    first, second, third = ids.subjobs(parent, "s", 3)
+    bench.must_log([*life(first)[1:4], *life(second)[1:]])
+    bench.must_log([registration(adopted, OTHER_DN)], by=OTHER_DN)
+    with sql.write(bench.engine) as conn:
+        conn.execute(update(schema.states).values(int_status=b'{"v":"0"}'))
+    bench.must_log([life(first)[5], line("Clear", second, 6, source="NetworkServer", reason="USER")])
+    seen = bench.status(parent, flags=Flag.CHILDHIST_FAST)
+    assert seen.children_hist is not None
+    numbers = {state: number for state, number in zip(STATES, seen.children_hist, strict=True) if number}
+    assert (seen.state, numbers) == ("Waiting", {"Unknown": 1, "Done": 1, "Cleared": 1})
+    bench.must_log(life(third)[1:])
     assert bench.status(parent).state == "Done"
 
 

@@ -41,10 +41,11 @@ def test_a_server_that_comes_is_waited_for(
     assert [record.levelname for record in caplog.records if record.name == "sql.patience"] == ["WARNING"] * 3
 
 
-def test_patience_has_an_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("more", ["", "&password=secret", "&passwd=secret"])
+def test_patience_has_an_end(tmp_path: Path, caplog: pytest.LogCaptureFixture, more: str) -> None:
     pauses: list[float] = []
     with pytest.raises(OperationalError):
-        sql.await_server(sql.engine(absent(tmp_path)), pauses.append)
+        sql.await_server(sql.engine(absent(tmp_path) + more), pauses.append)
     assert PATIENCE_S <= sum(pauses) < PATIENCE_S + LONGEST_PAUSE_S
     assert max(pauses) == LONGEST_PAUSE_S and pauses == sorted(pauses)
     assert "secret" not in caplog.text and "does not answer, trying again in 30 s" in caplog.text

@@ -18,6 +18,7 @@ from lb.model import ulm
 from lb.model.catalogue import COMMON
 from lb.model.events import EVENTS
 from lb.model.times import parse_date
+from lb.model.vocabulary import SOURCES
 from lblines import JOB, done, line, registration, running, written
 from lbrecorded import DUMPS, TRACES
 from shared import ROOT, needs_shared
@@ -65,16 +66,16 @@ BAD = [
     (running(1).replace(' DG.EVNT="Running"', ""), "", "does not say which event it is", 'add DG.EVNT="NAME"'),
     ('DATE=20260101000000.000000 HOST="h" PROG=internal LVL=system DG.PRIORITY=1 DG.TYPE="command" '
      'DG.COMMAND="flush" DG.TIMEOUT="10"\n', 'DG.TYPE="command"', "this is a command", "leave it out"),
-    (running(1).replace("wn1", ""), '""', "DG.RUNNING.NODE is empty: the worker node; text", "write such a value"),
+    (running(1).replace("wn1", ""), '""', "DG.RUNNING.NODE is empty: the worker node; text", "write a value"),
     (running(1).replace(' DG.RUNNING.NODE="wn1"', ""), "", "DG.RUNNING.NODE is required and not there",
      'add DG.RUNNING.NODE="VALUE"'),
     (running(1, user=None), "", "DG.USER is required and not there", "or say it with --assume-user"),
     (running(1, job="h:9000/x"), '"h:9000/x"', 'DG.JOBID "h:9000/x" counts as none', "write a job id"),
     (running(1, source="LogMoniter"), '"LogMoniter"', "counts as none: component", "did you mean LogMonitor?"),
-    (running(1).replace("DATE=2026", "DATE=x026"), "x026", "time YYYYMMDDHHMMSS.uuuuuu in UTC", "write such a value"),
+    (running(1).replace("DATE=2026", "DATE=x026"), "x026", "time YYYYMMDDHHMMSS.uuuuuu in UTC", "write a value"),
     (done(1, "CANCELED"), '"CANCELED"', "one of OK (1), FAILED (2), CANCELLED (3)", "did you mean CANCELLED?"),
     (done(1).replace('CODE="3"', 'CODE="-1"'), '"-1"', "exit code of the process; number, -1 is none",
-     "write such a value"),
+     "write a number other than -1"),
     (running(1).replace('LVL=SYSTEM', 'LVL=SYSTEM HOST="h"'), 'HOST="h" DG.PRI', "HOST stands here once more, first at",
      "leave only one"),
     (running(1).replace("DG.RUNNING.NODE", 'DG.DONE.REASON="x" DG.RUNNING.NODE'), 'DG.DONE.REASON="x"',
@@ -257,8 +258,21 @@ def test_every_type_can_be_described(name: str) -> None:
 
 def test_the_fields_of_all_events() -> None:
     shown = event("--describe", "common", "--describe", "Pending").stdout
-    assert all(field.ulm in shown for field in COMMON) and "LRMS (7)" in shown and "Pending (16, gLite)" in shown
-    assert [each["ulm"] for each in objects("--describe", "Common")[0]["fields"]] == [field.ulm for field in COMMON]
+    assert all(field.ulm in shown for field in COMMON) and "Pending (16, gLite)" in shown
+    [told] = objects("--describe", "Common")
+    assert [each["ulm"] for each in told["fields"]] == [field.ulm for field in COMMON]
+
+
+def test_the_names_that_all_events_share() -> None:
+    """Components, flags of delivery and levels, with what they mean and since when."""
+    shown = [" ".join(row.split()) for row in event("--describe", "common").stdout.splitlines()]
+    assert "13 PBSServer SERVER 3.3 the server of PBS" in shown
+    assert "64 EXCL 2.1 a registration that has to be the first of its job" in shown
+    [told] = objects("--describe", "common")
+    assert [each["name"] for each in told["sources"]] == list(SOURCES) and told["levels"]["SYSTEM"] == 8
+    assert told["sources"][9] == {"name": "CREAMInterface", "code": 10, "component": None, "since": "unknown",
+                                  "meaning": "the door of the computing element CREAM"}
+    assert sum(each["value"] for each in told["flags"]) == 255
 
 
 @pytest.mark.parametrize(("name", "words"), [
@@ -299,6 +313,27 @@ def test_odd_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = event(written(tmp_path / "long", running(1), "x" * 2000 + "\n", running(2)))
     assert told.return_value == 1 and "shorten what it carries" in told.stdout
     assert told.stdout.splitlines()[-1] == "3 lines, 1 bad"
+
+
+def test_of_many_bad_lines_the_first_are_told_and_the_others_counted(tmp_path: Path) -> None:
+    path = written(tmp_path / "f", *["bad\n"] * 11, running(1))
+    told = event(path)
+    assert told.stdout.count("PARSE_BROKEN_ULM") == 10
+    assert told.stdout.splitlines()[-2:] == [f"{path}: 1 more bad line; --all tells of each", "12 lines, 11 bad"]
+    assert event("--all", path).stdout.count("PARSE_BROKEN_ULM") == 11
+    told = event("--ulm", path)
+    assert told.stdout.count("\n") == 1 and "1 more bad line" in told.stderr
+
+
+def test_a_file_of_another_form_is_told_once(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(running(1).encode("utf-16"))
+    told = event(tmp_path / "f")
+    assert told.return_value == 1 and len(told.stdout.splitlines()) == 2 and "iconv -f UTF-16" in told.stdout
+
+
+def test_a_mark_of_the_byte_order_is_told(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(running(1).encode("utf-8-sig"))
+    assert r"remove it: sed '1s/^\xEF\xBB\xBF//'" in event(tmp_path / "f").stdout
 
 
 def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:

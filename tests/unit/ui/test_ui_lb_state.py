@@ -15,7 +15,7 @@ import pytest
 from click.testing import Result
 
 import helps
-from lb.model import ulm
+from lb.model import eventjson, ulm
 from lb.model.corrections import of_case
 from lb.model.times import format_date
 from lblines import CODE, JOB, done, line, registration, running, written
@@ -265,6 +265,50 @@ def test_lines_that_are_no_event(tmp_path: Path) -> None:
     ]
 
 
+def test_of_many_bad_lines_the_first_are_told_and_the_others_counted(tmp_path: Path) -> None:
+    many, few = written(tmp_path / "many", *["bad\n"] * 12), written(tmp_path / "few", "bad\n", registration(1))
+    told = state(many, few)
+    reasons = [each for each in told.stderr.splitlines() if "PARSE_BROKEN_ULM" in each]
+    assert [each.split(": ")[0] for each in reasons] == [*(f"{many}:{number}" for number in range(1, 11)), f"{few}:1"]
+    assert told.stderr.splitlines()[10] == f"{many}: 2 more bad lines; --all tells of each"
+    assert f"13 lines, first at {many}:1, not used" in told.stderr and "glite-lb-event" in told.stderr
+    told = state("--all", many, few)
+    assert told.stderr.count("PARSE_BROKEN_ULM") == 13 and "more bad" not in told.stderr
+    assert state("--quiet", written(tmp_path / "f", *["bad\n"] * 11)).stderr.count("\n") == 11
+
+
+def test_that_a_file_cannot_be_read_further_is_told_after_many_bad_lines(tmp_path: Path) -> None:
+    path = tmp_path / "f.gz"
+    path.write_bytes(gzip.compress(b"bad\n" * 20)[:-8])
+    assert "damaged or cut off" in state(path).stderr
+
+
+def test_events_in_json(tmp_path: Path) -> None:
+    """As glite-lb-event writes them; lines of both kinds mix."""
+    lines = [registration(1), running(2)]
+    parsed = [ulm.parse(each) for each in lines]
+    nameless = json.loads(eventjson.to_json(parsed[0], compact=True)) | {"jobId": None}
+    path = written(tmp_path / "f", lines[0], eventjson.to_json(parsed[1], compact=True) + "\n",
+                   json.dumps(nameless) + "\n", '{"type": "Frob"}\n')
+    told = state(path)
+    assert f"{JOB} SIMPLE Running".split() == told.stdout.splitlines()[2].split()[:3]
+    assert f"{path}:4: " in told.stderr and "1402" in told.stderr
+    assert f"1 line, first at {path}:3, not used: no job is named" in told.stderr
+
+
+@pytest.mark.parametrize(("begin", "remedy"), [
+    (b"\xfd7zXZ\0\0", "xz -dc"), (b"BZh91AY&SY", "bzip2 -dc"), (b"\x28\xb5\x2f\xfd", "zstd -dc"),
+    (b"PK\x03\x04", "unzip -p"), (("DATE=1\n" * 9).encode("utf-16"), "iconv -f UTF-16"),
+])
+def test_files_of_another_form(begin: bytes, remedy: str, tmp_path: Path) -> None:
+    """They are told once, whatever they hold, and the next file is read."""
+    path = tmp_path / "f"
+    path.write_bytes(begin + b"\n" * 20 + b"\n".join([b"x"] * 20))
+    told = state(path, written(tmp_path / "g", registration(1)))
+    assert told.return_value == 1 and told.stdout.splitlines()[-1].startswith("1 job, 1 event")
+    assert len(told.stderr.splitlines()) == 1 and f"pipe it through {remedy}" in told.stderr
+
+
 # ---- what is shown --------------------------------------------------------------------------------------------------
 
 
@@ -370,7 +414,7 @@ def test_an_overlong_line_is_told_and_passed_over(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(lb_files, "LONGEST", 2000)
     monkeypatch.setattr(lb_files, "BUFFER", 100)
     path = written(tmp_path / "f", registration(1), "x" * 3000 + "\n", "y" * 1998 + "\r\n", running(2))
-    told = state("--json", path)
+    told = state("--quiet", "--json", path)
     assert [each.split(" (")[0] for each in told.stderr.splitlines()] == [
         f"{path}:2: ULM parse error: the line is longer than {ulm.MAX_LINE} octets", f"{path}:3: ULM parse error"]
     assert json.loads(told.stdout)["@name"] == "Running"
