@@ -6,6 +6,8 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
 
@@ -46,17 +48,37 @@ SEEDS: dict[str, list[bytes]] = {
 }
 
 
-@pytest.mark.parametrize("name", SEEDS)
-def test_any_octets_give_a_result_or_an_error(tmp_path: Path, name: str) -> None:
-    seeds = tmp_path / "seeds"
+Run = subprocess.CompletedProcess[str]
+Runs = dict[str, Future[Run]]
+
+
+@pytest.fixture(scope="module")
+def fuzzing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    """All runs of the tests that were chosen, as many at once as there are processors."""
+    chosen = [str(item.callspec.params["name"]) for item in request.session.items
+              if isinstance(item, pytest.Function) and item.module is request.module]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield {name: pool.submit(fuzz, name, tmp_path_factory.mktemp("fuzz")) for name in chosen}
+
+
+def fuzz(name: str, folder: Path) -> Run:
+    seeds = folder / "seeds"
     seeds.mkdir()
     for number, octets in enumerate(SEEDS[name]):
         (seeds / str(number)).write_bytes(octets)
-    root, runs = Path(__file__).resolve().parents[2], FEWER.get(name, RUNS)
-    told = subprocess.run(
-        [sys.executable, Path(__file__).with_name("fuzzed.py"), name, seeds, f"-runs={runs}", f"-seed={SEED}",
-         "-max_len=4096", "-timeout=0", f"-artifact_prefix={tmp_path}/"],
+    root = Path(__file__).resolve().parents[2]
+    return subprocess.run(
+        [sys.executable, Path(__file__).with_name("fuzzed.py"), name, seeds, f"-runs={runs_of(name)}", f"-seed={SEED}",
+         "-max_len=4096", "-timeout=0", f"-artifact_prefix={folder}/"],
         capture_output=True, text=True, cwd=root, env={**os.environ, "PYTHONPATH": f"{root}:{root / 'tests'}"})
-    crashes = [path.read_bytes() for path in tmp_path.glob("crash-*")]
-    assert told.returncode == 0, (crashes, told.stdout[-2000:], told.stderr[-3000:])
-    assert f"Done {runs}" in told.stderr
+
+
+def runs_of(name: str) -> int:
+    return FEWER.get(name, RUNS)
+
+
+@pytest.mark.parametrize("name", SEEDS)
+def test_any_octets_give_a_result_or_an_error(fuzzing: Runs, name: str) -> None:
+    told = fuzzing[name].result()
+    assert told.returncode == 0, (told.stdout[-2000:], told.stderr[-5000:])  # libFuzzer tells the octets, too
+    assert f"Done {runs_of(name)}" in told.stderr

@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import pki
 from gsi.credential import Credential
 from gsi.errors import CredentialError
+from httpg import monitor
 from httpg import status as statuses
 from httpg.limits import Limits
 from httpg.monitor import Picture
@@ -203,6 +204,13 @@ def test_workers_that_are_killed_while_metrics_are_read() -> None:
         assert (site.metric("glite_restarts_total") or 0) > 0
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers made by the test believe in a silent process for less long: the rule is tested, not our patience."""
+    monkeypatch.setattr(monitor, "SILENCE_S", 3.0)
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_server_without_workers_that_answer_lives_but_is_not_ready() -> None:
     """A worker that hangs says nothing any more; the others, and the monitor, go on."""
     with watched(workers=2) as site:
@@ -218,6 +226,7 @@ def test_a_server_without_workers_that_answer_lives_but_is_not_ready() -> None:
         wait_for(site.ready)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_supervisor_that_hangs_is_dead() -> None:
     with watched(workers=1) as site:
         site.process.signal(signal.SIGSTOP)
@@ -232,9 +241,9 @@ def test_a_supervisor_that_hangs_is_dead() -> None:
 def test_the_monitor_is_started_again() -> None:
     with watched(workers=1) as site:
         worker = site.ask()
-        [monitor] = set(_children(site.process.pid)) - {worker}
-        os.kill(monitor, signal.SIGKILL)
-        wait_for(lambda: _children(site.process.pid) and monitor not in _children(site.process.pid))
+        [watching] = set(_children(site.process.pid)) - {worker}
+        os.kill(watching, signal.SIGKILL)
+        wait_for(lambda: _children(site.process.pid) and watching not in _children(site.process.pid))
         wait_for(lambda: _tries_ready(site))
         assert site.metric("glite_restarts_total") == 1
         assert site.ask() == worker
