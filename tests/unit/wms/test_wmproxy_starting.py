@@ -213,6 +213,8 @@ def test_a_killed_service_loses_nothing_between_registration_and_start(tmp_path:
             user.call("jobStart", jobId=jobids[0])
             os.kill(running.pid, signal.SIGKILL)
             tlsserver.wait_for(running.ended)
+        # Its workers die with it, but not at the same moment.
+        tlsserver.wait_for(lambda: all(map(tlsserver.is_free, running.ports)))
         with support.wmproxy_server(settings):
             user = world.user()
             for jobid in jobids[1:]:
