@@ -14,6 +14,7 @@ Beside our state stands the letter of PBS's own (``pbs_state``), which PBSIntern
 nothing about ours; only an error sets both.
 """
 
+from collections.abc import Iterable
 from types import MappingProxyType
 from typing import Final
 
@@ -31,44 +32,22 @@ LETTERS: Final = "TQHWREC"
 
 _BAD: Final = Row(worth=Worth.BAD)
 
+
+def _told(name: str, server: Row, moms: Row) -> Iterable[tuple[Key, Row]]:
+    """An event that means one thing when the server says it, another from a MOM, and nothing good from anybody else."""
+    return rows(name, None, (SERVER, server), (MOM, moms), (SUPERIOR, moms), (ANY, _BAD))
+
+
 ROWS: Final[dict[Key, Row]] = dict(
     (
         *rows("RegJob", None, (ANY, Row("Submitted"))),
-        *rows(
-            "PBSAccepted",
-            None,
-            (SERVER, Row("Submitted", instance)),
-            (MOM, Row("Scheduled")),
-            (SUPERIOR, Row("Scheduled")),
-            (ANY, _BAD),
-        ),
+        *_told("PBSAccepted", Row("Submitted", instance), Row("Scheduled")),
         *rows("PBSQueued", None, (ANY, Row("Waiting"))),
         *rows("PBSMatch", None, (ANY, Row("Ready"))),
         *rows("PBSPending", None, (ANY, Row("Waiting"))),
-        *rows(
-            "PBSRun",
-            None,
-            (SERVER, Row("Scheduled")),
-            (MOM, Row("Running")),
-            (SUPERIOR, Row("Running")),
-            (ANY, _BAD),
-        ),
-        *rows(
-            "PBSRerun",
-            None,
-            (SERVER, Row("Waiting")),
-            (MOM, Row("Waiting")),
-            (SUPERIOR, Row("Waiting")),
-            (ANY, _BAD),
-        ),
-        *rows(
-            "PBSDone",
-            None,
-            (SERVER, Row("Done", sets=to(done_code="OK"))),
-            (MOM, COUNTS),
-            (SUPERIOR, COUNTS),
-            (ANY, _BAD),
-        ),
+        *_told("PBSRun", Row("Scheduled"), Row("Running")),
+        *_told("PBSRerun", Row("Waiting"), Row("Waiting")),
+        *_told("PBSDone", Row("Done", sets=to(done_code="OK")), COUNTS),
         *rows("PBSError", None, (ANY, Row("Done", sets=to(done_code="FAILED", pbs_state="C")))),
         *((("PBSInternalStateChange", letter, ANY), Row(sets=to(pbs_state=letter))) for letter in LETTERS),
         *rows("PBSInternalStateChange", None, (ANY, _BAD)),
